@@ -1,0 +1,90 @@
+"""What is said to a model and what comes back.
+
+`Message`, `Usage` and `Reply` are frozen pydantic records: they are written to disk and read back. `Request` is a plain
+frozen dataclass: it lives for one call, and building one must not re-validate a conversation that only grew by a turn.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length", "filter", "unknown"]
+
+
+class Message(BaseModel):
+    """One turn of a conversation. `reasoning` is what a reasoning model thought before it, echoed where required."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Role
+    content: str
+    reasoning: str = ""
+
+
+class Usage(BaseModel):
+    """Tokens of one call. `None` means that the provider did not say; it is never turned into 0.
+
+    `input` counts all prompt tokens, those read from cache (`cached_input`) and written to it (`cache_write`) included.
+    `output` counts all generated tokens, hidden `reasoning` included.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: int | None = None
+    cached_input: int | None = None
+    cache_write: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+
+
+class Reply(BaseModel):
+    """What a model answered to one `Request`.
+
+    `model` names who answered (`provider:name`). `token_ids` and `logprobs` (of the chosen tokens) are there only where
+    the model gives them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    content: str
+    reasoning: str = ""
+    finish_reason: FinishReason = "unknown"
+    usage: Usage = Usage()
+    model: str = ""
+    logprobs: tuple[float, ...] | None = None
+    token_ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything that decides one reply.
+
+    `temperature`, `top_p`: None leaves the provider's default. `max_tokens` bounds the reply and is always sent.
+    `reasoning`: effort for models that think ("off", "low", "medium", "high"), None leaves the provider's default.
+    `response_schema`: a JSON schema, used where the provider has structured output. `cache_key`: equal for all requests
+    of one trace, so that providers that route by it find the cached prefix.
+    """
+
+    messages: tuple[Message, ...]
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int = 4096
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    response_schema: Mapping[str, Any] | None = field(default=None, hash=False)
+    reasoning: str | None = None
+    cache_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of a reply as it streams: visible text, or hidden reasoning."""
+
+    text: str
+    channel: Literal["content", "reasoning"] = "content"
+
+
+OnDelta = Callable[[Delta], None]

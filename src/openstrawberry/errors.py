@@ -1,0 +1,76 @@
+"""What can go wrong, and who has to act on it.
+
+    StrawberryError               every message is one sentence (or two) that ends in what to do
+    ├── SetupError                the command, key, file or config is wrong: the command stops at once, exit code 1
+    └── ProviderError             one call to a model failed: `kind` says how, `retryable` whether to try again
+
+A `ProviderError` stays inside its trace (recorded there, and the run goes on), except that one of `SETUP_KINDS` ends the
+command while no reply of the run has succeeded yet: then it is the set-up that is wrong, not the trace.
+"""
+
+from typing import Literal
+
+ErrorKind = Literal[
+    "auth",  # the key is missing, wrong or not allowed
+    "not_found",  # no such model, deployment or endpoint
+    "bad_request",  # the provider will never accept this request
+    "context",  # the conversation no longer fits the model's context
+    "quota",  # money or a daily allowance is used up; waiting a moment does not help
+    "rate_limit",  # too many requests just now
+    "overloaded",  # 503, 529: the provider has no capacity just now
+    "server",  # any other 5xx
+    "connection",  # refused, reset, cut in mid-stream
+    "timeout",  # no answer in time
+    "malformed",  # an answer that is not what the protocol promises
+]
+
+RETRYABLE: frozenset[str] = frozenset({"rate_limit", "overloaded", "server", "connection", "timeout", "malformed"})
+SETUP_KINDS: frozenset[str] = frozenset({"auth", "not_found", "connection", "bad_request", "quota"})
+
+
+class StrawberryError(Exception):
+    """Base of everything this package raises on purpose. `str(error)` is fit to be shown to a user."""
+
+
+class SetupError(StrawberryError):
+    """The command cannot start or go on: wrong arguments, files, keys or configuration."""
+
+
+class ProviderError(StrawberryError):
+    """One call to a model failed.
+
+    Args:
+        message: what happened, in one sentence.
+        provider: the provider's name in specs, such as `openai`.
+        kind: see `ErrorKind`.
+        status: HTTP status, 0 where there was none.
+        hint: what the user can do; appended to the message.
+        retry_after: seconds the provider asked us to wait, if it did.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str,
+        kind: ErrorKind,
+        status: int = 0,
+        hint: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{message} {hint}".strip())
+        self.provider = provider
+        self.kind = kind
+        self.status = status
+        self.hint = hint
+        self.retry_after = retry_after
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.kind in RETRYABLE
+
+    @property
+    def is_setup(self) -> bool:
+        """Whether this means that the set-up is wrong, if nothing has worked yet."""
+        return self.kind in SETUP_KINDS

@@ -1,0 +1,27 @@
+"""The one protocol that every provider and every wrapper speaks."""
+
+from typing import Protocol
+
+from openstrawberry.chat import OnDelta, Reply, Request
+
+
+class Model(Protocol):
+    """A language model behind one call.
+
+    `spec` is what the user wrote, such as `ollama:mistral:v0.3`; it names the model in traces and reply keys.
+    """
+
+    @property
+    def spec(self) -> str: ...
+
+    async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
+        """Answer `request`. With `on_delta` the reply is streamed: it is called for each piece as it arrives.
+
+        Raises:
+            ProviderError: the call failed; `retryable` says whether it may be repeated.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections and memory. The model is not used afterwards."""
+        ...
