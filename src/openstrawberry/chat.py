@@ -6,10 +6,17 @@ frozen dataclass: it lives for one call, and building one must not re-validate a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+
+def _scrub(text: object) -> object:
+    """A model may write half a surrogate pair; no UTF-8 file can hold it, so it becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8") if isinstance(text, str) and not text.isascii() else text
+
+
+Text = Annotated[str, BeforeValidator(_scrub)]
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "filter", "unknown"]
 
@@ -20,8 +27,8 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: Role
-    content: str
-    reasoning: str = ""
+    content: Text
+    reasoning: Text = ""
 
 
 class Usage(BaseModel):
@@ -43,17 +50,18 @@ class Usage(BaseModel):
 class Reply(BaseModel):
     """What a model answered to one `Request`.
 
-    `model` names who answered (`provider:name`). `token_ids` and `logprobs` (of the chosen tokens) are there only where
-    the model gives them.
+    `model` names who answered (`provider:name`), `latency_s` the seconds it took, from sending to the last byte.
+    `token_ids` and `logprobs` (of the chosen tokens) are there only where the model gives them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    content: str
-    reasoning: str = ""
+    content: Text
+    reasoning: Text = ""
     finish_reason: FinishReason = "unknown"
     usage: Usage = Usage()
     model: str = ""
+    latency_s: float = 0.0
     logprobs: tuple[float, ...] | None = None
     token_ids: tuple[int, ...] | None = None
 
@@ -65,7 +73,8 @@ class Request:
     `temperature`, `top_p`: None leaves the provider's default. `max_tokens` bounds the reply and is always sent.
     `reasoning`: effort for models that think ("off", "low", "medium", "high"), None leaves the provider's default.
     `response_schema`: a JSON schema, used where the provider has structured output. `cache_key`: equal for all requests
-    of one trace, so that providers that route by it find the cached prefix.
+    of one trace, so that providers that route by it find the cached prefix. `key` is the reply's place in the reply
+    record (see `models/replies.py`); it is never sent.
     """
 
     messages: tuple[Message, ...]
@@ -77,6 +86,7 @@ class Request:
     response_schema: Mapping[str, Any] | None = field(default=None, hash=False)
     reasoning: str | None = None
     cache_key: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,39 @@
+# Two commands are all the set-up there is: `make demo`, then `make test`. Both may be repeated at any time.
+# TORCH=1 also installs what berry's recipe and its tests need (torch and transformers).
+VENV   ?= .venv
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 python,$(shell command -v $(name) 2>/dev/null)))
+PIP     = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+EXTRAS  = dev$(if $(TORCH),$(comma)hf$(comma)berry)
+comma  := ,
+
+.PHONY: demo test lint berry clean
+
+demo: $(VENV)/installed
+	$(VENV)/bin/strawberry generate
+
+test: lint
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/installed-$(EXTRAS)
+	$(VENV)/bin/ruff check src tests benchmarks
+	$(VENV)/bin/mypy
+
+berry: TORCH = 1
+berry: $(VENV)/installed-dev,hf,berry
+	$(VENV)/bin/python -m openstrawberry.berry
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "strawberry needs Python 3.11 or newer: install it, or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/installed-%: pyproject.toml | $(VENV)/bin/python
+	$(PIP) -e ".[$*]"
+	@touch $@ $(VENV)/installed
+
+clean:
+	rm -rf $(VENV) build dist node_modules .pytest_cache .mypy_cache .ruff_cache

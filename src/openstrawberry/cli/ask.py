@@ -1,0 +1,87 @@
+"""`strawberry ask`: one question, watched step by step."""
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from openstrawberry.cli import options as o
+
+if TYPE_CHECKING:
+    from openstrawberry.cli.render import AskView
+    from openstrawberry.config import RunConfig
+    from openstrawberry.settings import Settings
+    from openstrawberry.trace import Trace
+
+PAUSE_EVERY = 10  # turns after which a person at a terminal is asked whether to go on
+
+
+def command(
+    question: Annotated[str, typer.Argument(help="What to think about.")] = "How many r's are in strawberry?",
+    answer: Annotated[str | None, typer.Option(help="The right answer, to check against.")] = None,
+    model: o.Model = None,
+    strategy: o.StrategyName = None,
+    max_turns: o.MaxTurns = None,
+    final_every: o.FinalEvery = None,
+    temperature: o.Temperature = None,
+    top_p: o.TopP = None,
+    max_tokens: o.MaxTokens = None,
+    reasoning: o.Reasoning = None,
+    seed: o.Seed = None,
+    set_: o.Set = None,
+    prompts: o.Prompts = None,
+    prompt_set: o.PromptSet = None,
+    verifier: o.VerifierName = None,
+    timeout: o.Timeout = None,
+    num_ctx: o.NumCtx = None,
+    keep_alive: o.KeepAlive = None,
+    out: o.Out = None,
+    json: o.Json = False,
+) -> None:
+    """Watch a model reason about one question. At a terminal it pauses every 10 turns and asks whether to go on."""
+    flags = dict(locals())
+    from rich.console import Console
+
+    from openstrawberry.cli.render import AskView
+    from openstrawberry.config import load_config, parse_sets
+    from openstrawberry.settings import Settings
+
+    asked, known = flags.pop("question"), flags.pop("answer")
+    flags["set"] = parse_sets(flags.pop("set_") or [])
+    as_json = flags.pop("json")
+    config = load_config(None, {**flags, "samples": 1, "concurrency": 1})
+    view = AskView(Console(), streaming=sys.stdout.isatty())
+    trace = asyncio.run(_ask(config, Settings.load(), asked, known, view, as_json))
+    if as_json:
+        print(trace.to_line())
+    else:
+        view.verdict(trace)
+    if trace.stop == "error":
+        print(f"strawberry: {trace.error.message}", file=sys.stderr)
+        raise typer.Exit(3)
+
+
+async def _ask(
+    config: "RunConfig", settings: "Settings", question: str, answer: str | None, view: "AskView", quiet: bool
+) -> "Trace":
+    from openstrawberry.engine.events import ignore
+    from openstrawberry.generate import Asking
+
+    pausing = not quiet and sys.stdin.isatty() and sys.stdout.isatty() and config.max_turns is None
+    turns: int | None = PAUSE_EVERY if pausing else config.max_turns
+    asking = Asking(config, settings, question, answer, ignore if quiet else view.hear, stream=view.streaming)
+    try:
+        while True:
+            trace = await asking.run(turns)
+            if not (pausing and trace.stop == "max_turns" and turns and await _go_on(view)):
+                return trace
+            turns += PAUSE_EVERY
+            view.again()
+    finally:
+        await asking.close()
+
+
+async def _go_on(view: "AskView") -> bool:
+    reply: Any = await asyncio.to_thread(view.console.input, f"Continue for {PAUSE_EVERY} more turns? [Y/n] ")
+    return str(reply).strip().lower() in ("", "y", "yes")

@@ -1,0 +1,45 @@
+"""The common flags, the same in every command. A flag that is not given is None, so that `--config` can speak."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str | None, typer.Option("--model", "-m", help="Who reasons, as provider:name (default: berry, the embedded model).")
+]
+Problems = Annotated[
+    str | None,
+    typer.Option("--problems", "-p", help="A file, hub:NAME, gym:NAME, builtin:NAME or a preset (default: builtin:demo)."),
+]
+StrategyName = Annotated[
+    str | None, typer.Option("--strategy", "-s", help="strawberry (default), zero-shot, few-shot or cot.")
+]
+Samples = Annotated[int | None, typer.Option("--samples", "-n", help="Traces per problem (default: 4).")]
+Limit = Annotated[int | None, typer.Option(help="Use only the first N problems.")]
+Out = Annotated[Path | None, typer.Option(help="Run directory (default: a new one, or the unfinished one, in traces/).")]
+Concurrency = Annotated[int | None, typer.Option("--concurrency", "-c", help="Traces at a time (default: 64).")]
+MaxTurns = Annotated[int | None, typer.Option(help="Replies per trace before it is given up (strawberry: 40).")]
+FinalEvery = Annotated[int | None, typer.Option(help="Ask for the final answer every N turns (strawberry: 9).")]
+Temperature = Annotated[
+    float | None, typer.Option("--temperature", "-t", help="Fixed sampling temperature (strawberry: climbs from 0.3 to 1).")
+]
+TopP = Annotated[float | None, typer.Option(help="Nucleus sampling (default: the model's own).")]
+MaxTokens = Annotated[int | None, typer.Option(help="Longest reply, in tokens (default: 4096).")]
+Reasoning = Annotated[str | None, typer.Option(help="For models that think: off, low, medium or high.")]
+Seed = Annotated[int | None, typer.Option(help="Seeds prompts and sampling (default: 0).")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="An option of the strategy, as key=value.")]
+Prompts = Annotated[Path | None, typer.Option(help="Folder whose YAML files replace the shipped prompts by name.")]
+PromptSet = Annotated[str | None, typer.Option(help="full or brief (default: brief for berry, full otherwise).")]
+VerifierName = Annotated[
+    str | None, typer.Option("--verifier", help="exact, numeric, choice, math or gym (default: chosen per problem).")
+]
+QuestionColumn = Annotated[str | None, typer.Option(help="Column that holds the question.")]
+AnswerColumn = Annotated[str | None, typer.Option(help="Column that holds the answer.")]
+SkipBadRows = Annotated[bool | None, typer.Option("--skip-bad-rows", help="Leave out rows that cannot be read.")]
+Timeout = Annotated[float | None, typer.Option(help="Seconds without a byte before a call is given up (default: 600).")]
+Attempts = Annotated[int | None, typer.Option(help="Tries per call before its trace fails (default: 8).")]
+NumCtx = Annotated[int | None, typer.Option(help="Ollama: context window in tokens.")]
+KeepAlive = Annotated[str | None, typer.Option(help="Ollama: how long the model stays loaded, such as 30m.")]
+Config = Annotated[Path | None, typer.Option(help="YAML file with any of these flags; the command line wins.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout, for programs.")]

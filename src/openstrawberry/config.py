@@ -1,0 +1,115 @@
+"""What a `generate` run is asked to do: every flag of the command line is a field here, and a key of `--config` YAML."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from openstrawberry.errors import SetupError
+from openstrawberry.registry import unknown
+
+SMALL_MODELS = ("berry",)  # providers whose models get the brief prompts unless told otherwise
+
+
+class RunConfig(BaseModel):
+    """Settings of one run. None means: the strategy's, the model's or the source's own default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = "berry"
+    problems: str = "builtin:demo"
+    strategy: str = "strawberry"
+    samples: int = Field(default=4, ge=1, le=10_000)
+    limit: int | None = Field(default=None, ge=1)
+    out: Path | None = None
+    home: Path = Path("traces")
+    concurrency: int = Field(default=64, ge=1, le=4096)
+    max_turns: int | None = Field(default=None, ge=1)
+    final_every: int | None = Field(default=None, ge=0)
+    temperature: float | None = Field(default=None, ge=0, le=5)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int = Field(default=4096, ge=1)
+    reasoning: str | None = None
+    seed: int = 0
+    set: dict[str, Any] = Field(default_factory=dict)
+    prompts: Path | None = None
+    prompt_set: str | None = None
+    verifier: str | None = None
+    question_column: str | None = None
+    answer_column: str | None = None
+    skip_bad_rows: bool = False
+    timeout: float | None = Field(default=None, gt=0)
+    attempts: int = Field(default=8, ge=1)
+    num_ctx: int | None = Field(default=None, ge=1)
+    keep_alive: str | None = None
+
+    @property
+    def provider(self) -> str:
+        """The provider part of the model's spec."""
+        return self.model.partition(":")[0]
+
+    @property
+    def prompts_used(self) -> str:
+        """The name of the prompt set: the one asked for, else `brief` for small models and `full` for others."""
+        return self.prompt_set or ("brief" if self.provider in SMALL_MODELS else "full")
+
+    def options_for(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The strategy options: the common flags that the strategy knows, then `--set`."""
+        flags = {"max_turns": self.max_turns, "final_every": self.final_every, "temperature": self.temperature}
+        known = {name: value for name, value in flags.items() if value is not None and name in fields}
+        return {**known, **self.set}
+
+
+def load_config(file: Path | None, flags: Mapping[str, Any]) -> RunConfig:
+    """The settings from a YAML file, with the flags that were given on the command line over them.
+
+    Raises:
+        SetupError: the file cannot be read, a key does not exist, or a value does not fit.
+    """
+    filed = _read(file) if file else {}
+    given = {name: value for name, value in flags.items() if value is not None}
+    merged = {**filed, **given, "set": {**(filed.get("set") or {}), **(given.get("set") or {})}}
+    try:
+        return RunConfig(**merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).replace("_", "-")
+        raise SetupError(
+            f"The value {first['input']!r} of --{name} does not fit ({first['msg'].lower()}): change it and run again."
+        ) from error
+
+
+def parse_sets(pairs: list[str]) -> dict[str, Any]:
+    """`key=value` flags as a dictionary; values are read as YAML scalars.
+
+    Raises:
+        SetupError: a pair has no `=`.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator or not key:
+            raise SetupError(f"--set {pair!r} cannot be read: write it as --set key=value.")
+        found[key.strip().replace("-", "_")] = yaml.safe_load(value) if value else ""
+    return found
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        filed = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError as error:
+        near = difflib.get_close_matches(file.name, [path.name for path in file.parent.glob("*.y*ml")], n=1)
+        advice = f"did you mean {near[0]}?" if near else "check the path after --config."
+        raise SetupError(f"There is no file {file}: {advice}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SetupError(f"{file} cannot be read ({' '.join(str(error).split())}): fix it and run again.") from error
+    if not isinstance(filed, dict):
+        raise SetupError(f"{file} holds no settings: write one `flag: value` per line, such as `samples: 8`.")
+    filed = {str(key).replace("-", "_"): value for key, value in filed.items()}
+    for key in filed:
+        if key not in RunConfig.model_fields:
+            raise SetupError(unknown(f"setting in {file}", key, RunConfig.model_fields))
+    return filed

@@ -1,0 +1,1 @@
+"""Carries out what strategies ask for: one trace (`drive.py`), many (`pool.py`)."""

@@ -1,0 +1,231 @@
+"""Drives one trace: carries out what the strategy asks for, and turns what happened into a `Trace`.
+
+Two homes for failure meet here. A call that fails inside a trace ends that trace, with what went wrong in its record.
+But while nothing has succeeded in this run yet, the same failure means that the set-up is wrong, and ends the command.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from openstrawberry.chat import Request
+from openstrawberry.engine.events import Emit, Judged, Streamed, TraceStarted, TurnEnded, TurnStarted, ignore
+from openstrawberry.engine.stepper import Leaf, Stepper
+from openstrawberry.errors import ProviderError, SetupError, StrawberryError
+from openstrawberry.models.replies import Recorded, reply_key
+from openstrawberry.problems.problem import Problem
+from openstrawberry.prompts import PromptSet
+from openstrawberry.strategies.strategy import Answer, Ask, AskRole, Check, Strategy, Task
+from openstrawberry.trace import UNKNOWN, Checked, Failure, Node, Stop, Tokens, Trace, turn_of
+from openstrawberry.verifiers.verifier import Verdict
+
+
+class Checker(Protocol):
+    """Whoever gives verdicts: a verifier, or several behind one call."""
+
+    async def verify(self, problem: Problem, answer: str) -> Verdict:
+        """The verdict on `answer`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Sampling parameters of a run; a strategy's own choice for a turn goes first."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int = 4096
+    reasoning: str | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all traces of a run share.
+
+    `models` names who plays each role; a role that is missing is played by the solver. `identity` (the run's digest)
+    goes into trace ids. `stream`: whether replies are streamed (and `Streamed` events emitted).
+    """
+
+    strategy: Strategy
+    prompts: PromptSet
+    models: Mapping[AskRole, Recorded]
+    checker: Checker
+    sampling: Sampling = Sampling()
+    seed: int = 0
+    identity: str = ""
+    stream: bool = False
+    versions: str = "{}"
+    scorer: Callable[[Node], Awaitable[float]] | None = None
+    emit: Emit = field(default=ignore)
+
+    def model(self, role: AskRole) -> Recorded:
+        """Who plays `role`."""
+        return self.models.get(role) or self.models["solver"]
+
+    def trace_id(self, problem: Problem, sample: int) -> str:
+        """The id of a trace: the same in every continuation of a run."""
+        return _hash(self.identity, problem.id, sample, self.seed)[:16]
+
+
+async def drive(setting: Setting, problem: Problem, sample: int = 0) -> Trace:
+    """Makes one trace.
+
+    Raises:
+        SetupError: nothing has worked in this run yet, and this did not either.
+    """
+    return await _Drive(setting, problem, sample).run()
+
+
+class _Drive:
+    """The state of one trace while it is driven."""
+
+    def __init__(self, setting: Setting, problem: Problem, sample: int) -> None:
+        self.setting = setting
+        self.problem = problem
+        self.sample = sample
+        self.id = setting.trace_id(problem, sample)
+        self.task = Task(problem, setting.prompts, sample, setting.seed)
+        self.draws: Counter[tuple[int, AskRole]] = Counter()
+
+    async def run(self) -> Trace:
+        started = _now()
+        self.setting.emit(TraceStarted(self.id, self.problem.question, self.sample))
+        failure = Failure()
+        try:
+            answer = await self._solve()
+            verdict = await self._verdict(answer)
+        except ProviderError as error:
+            self._unless_proven(error)
+            stop: Stop = "truncated" if error.kind == "context" else "error"
+            answer, verdict = self._broken_off(stop), Checked()
+            failure = Failure(message=str(error), kind=error.kind, provider=error.provider, status=error.status)
+        except (StrawberryError, asyncio.CancelledError):
+            raise
+        except Exception as error:  # the one boundary: a fault in a strategy or verifier costs its trace, not the run
+            answer, verdict = self._broken_off("error"), Checked()
+            failure = Failure(message=f"{type(error).__name__}: {error}", kind="internal")
+        return self._record(answer, verdict, failure, started)
+
+    async def _solve(self) -> Answer:
+        stepper = Stepper(self.setting.strategy.solve(self.task))
+        running: dict[asyncio.Task[Any], int] = {}
+        try:
+            while not stepper.done:
+                if not running and len(stepper.open) == 1:  # a chat: no need for a task per turn
+                    ((ticket, action),) = stepper.open.items()
+                    await self._settle(stepper, ticket, self._perform(action))
+                else:
+                    await self._next(stepper, running)
+            return stepper.result
+        finally:
+            stepper.close()
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _next(self, stepper: Stepper[Answer], running: dict[asyncio.Task[Any], int]) -> None:
+        under_way = set(running.values())
+        for ticket, action in stepper.open.items():
+            if ticket not in under_way:
+                running[asyncio.create_task(self._perform(action))] = ticket
+        finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in sorted(finished, key=running.__getitem__):
+            ticket = running.pop(task)
+            if ticket in stepper.open and not stepper.done:
+                await self._settle(stepper, ticket, task)
+        for task, ticket in list(running.items()):
+            if ticket not in stepper.open:  # its owner has ended: nobody wants the result
+                task.cancel()
+
+    async def _settle(self, stepper: Stepper[Answer], ticket: int, work: Awaitable[Any]) -> None:
+        try:
+            result = await work
+        except ProviderError as error:
+            self._unless_proven(error)
+            stepper.throw(ticket, error)
+        else:
+            stepper.send(ticket, result)
+
+    async def _perform(self, action: Leaf) -> Any:
+        if isinstance(action, Ask):
+            return await self._ask(action)
+        if isinstance(action, Check):
+            return await self._check(action.answer)
+        if self.setting.scorer is None:
+            raise SetupError("This strategy scores steps: name a process reward model, or choose another --strategy.")
+        return await self.setting.scorer(action.node)
+
+    async def _ask(self, ask: Ask) -> Node:
+        setting, model = self.setting, self.setting.model(ask.role)
+        request = self._request(ask, model.spec)
+        setting.emit(TurnStarted(self.id, ask.node, ask.role))
+        listen = (lambda delta: setting.emit(Streamed(self.id, delta))) if setting.stream else None
+        reply = await model.complete(request, listen)
+        node = self.task.tree.add("assistant", reply.content, ask.node, ask.node.channel, reply, request.key)
+        setting.emit(TurnEnded(self.id, node))
+        return node
+
+    def _request(self, ask: Ask, spec: str) -> Request:
+        sampling = self.setting.sampling
+        draw = self.draws[ask.node.index, ask.role]
+        self.draws[ask.node.index, ask.role] += 1
+        seed = _hash(self.setting.seed, self.problem.id, self.sample, ask.role, ask.node.chain, draw)
+        request = Request(
+            messages=ask.node.messages,
+            temperature=sampling.temperature if ask.temperature is None else ask.temperature,
+            top_p=sampling.top_p,
+            max_tokens=ask.max_tokens or sampling.max_tokens,
+            stop=ask.stop,
+            seed=int(seed[:8], 16) >> 1,
+            response_schema=ask.response_schema,
+            reasoning=sampling.reasoning,
+            cache_key=self.id,
+        )
+        return replace(request, key=reply_key(spec, ask.role, request, ask.node.chain, self.sample, draw))
+
+    async def _check(self, answer: str) -> Verdict:
+        verdict = await self.setting.checker.verify(self.problem, answer)
+        self.setting.emit(Judged(self.id, answer, verdict))
+        return verdict
+
+    async def _verdict(self, answer: Answer) -> Checked:
+        if answer.stop == "truncated" and not answer.text:
+            return Checked(status="no_answer", method=answer.method)
+        verdict = await self._check(answer.text)
+        return Checked(**verdict.model_dump(), method=answer.method)
+
+    def _unless_proven(self, error: ProviderError) -> None:
+        nothing_worked = not any(model.proven for model in self.setting.models.values())
+        if nothing_worked and error.kind != "context":
+            raise SetupError(str(error)) from error
+
+    def _broken_off(self, stop: Stop) -> Answer:
+        tree = self.task.tree
+        main = [node for node in tree.nodes if node.channel == "main"]
+        return Answer("", (main or tree.nodes or [tree.add("user", "", None)])[-1], stop)
+
+    def _record(self, answer: Answer, verdict: Checked, failure: Failure, started: datetime) -> Trace:
+        setting = self.setting
+        turns = tuple(turn_of(node) for node in self.task.tree.nodes)
+        return Trace(
+            id=self.id, problem=self.problem, model=setting.model("solver").spec, strategy=setting.strategy.name,
+            params=json.dumps({**vars(setting.sampling), **setting.strategy.model_dump()}), sample=self.sample,
+            seed=setting.seed, messages=turns, path=tuple(node.index for node in answer.node.path()),
+            answer=answer.text, stop=answer.stop, verdict=verdict,
+            usage=Tokens.total(turn.usage for turn in turns if turn.model), cost_usd=float(UNKNOWN), error=failure,
+            started=started.isoformat(timespec="milliseconds"), ended=_now().isoformat(timespec="milliseconds"),
+            versions=setting.versions,
+        )
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,67 @@
+"""Everything that happens while traces are made, as one stream. The terminal, the page and `--json` all read it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from openstrawberry.chat import Delta
+from openstrawberry.strategies.strategy import AskRole
+from openstrawberry.trace import Node, Trace
+from openstrawberry.verifiers.verifier import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStarted:
+    """A trace begins."""
+
+    trace_id: str
+    question: str
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """A model is asked; `node` is what it is asked after."""
+
+    trace_id: str
+    node: Node
+    role: AskRole
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A piece of a reply arrived."""
+
+    trace_id: str
+    delta: Delta
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """A whole reply arrived; `node` holds it."""
+
+    trace_id: str
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An answer was checked."""
+
+    trace_id: str
+    answer: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEnded:
+    """A trace is finished and, where there is a store, on disk."""
+
+    trace: Trace
+
+
+Event = TraceStarted | TurnStarted | Streamed | TurnEnded | Judged | TraceEnded
+Emit = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """An `Emit` for callers that do not listen."""

@@ -1,0 +1,277 @@
+"""The main job: problems -> strategy x model -> traces -> verdicts -> run directory.
+
+`Run` puts the pieces together from a `RunConfig` and does what is still owed. The command line, the page and later
+stages all generate through it.
+"""
+
+import json
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from openstrawberry import __version__
+from openstrawberry.config import RunConfig
+from openstrawberry.engine.drive import Checker, Sampling, Setting, drive
+from openstrawberry.engine.events import Emit, TraceEnded, ignore
+from openstrawberry.engine.pool import run_pool
+from openstrawberry.errors import SetupError
+from openstrawberry.models.guard import Guarded
+from openstrawberry.models.model import Model
+from openstrawberry.models.registry import ModelOptions, open_model
+from openstrawberry.models.replies import Recorded, ReplyRecord
+from openstrawberry.models.retry import RetryPolicy, Retrying
+from openstrawberry.problems.families import recognise
+from openstrawberry.problems.load import choose_verifier, load_problems
+from openstrawberry.problems.problem import Problem
+from openstrawberry.prompts import PromptSet, load_prompts
+from openstrawberry.settings import Settings
+from openstrawberry.store.run import RunDirectory, digest_of, new_path, unfinished
+from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
+from openstrawberry.strategies.strategy import Strategy
+from openstrawberry.trace import Trace
+from openstrawberry.verifiers.verifier import Verdict, Verifiers
+
+_SDKS = {"openai": "openai", "azure": "openai", "anthropic": "anthropic", "gemini": "google-genai", "groq": "groq",
+         "ollama": "ollama", "hf": "transformers", "berry": "onnxruntime"}
+
+
+BERRY_ONLY_KNOWS = (
+    "berry, the embedded model, only knows how to count the letters of a word and to add whole numbers: for anything "
+    "else name a real model with --model, such as ollama:mistral, openai:gpt-5-mini or anthropic:claude-sonnet-4-5."
+)
+
+
+@dataclass
+class Summary:
+    """What a run directory holds in the end, and what this command did for it.
+
+    Token counts are sums of what the provider reported, -1 where it reported none. `seconds` is this command's time.
+    """
+
+    path: Path
+    made: int = 0
+    replies_asked: int = 0
+    replies_replayed: int = 0
+    seconds: float = 0.0
+    statuses: dict[str, int] = field(default_factory=dict)
+    stops: dict[str, int] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+    problems: int = 0
+    solved_sometimes: int = 0
+    solved_always: int = 0
+    first_error: str = ""
+
+    @property
+    def traces(self) -> int:
+        """All traces in the directory."""
+        return sum(self.stops.values())
+
+    @property
+    def failed(self) -> int:
+        """Traces that ended in an error; the next run of the same command retries them."""
+        return self.stops.get("error", 0)
+
+
+class Run:
+    """One `generate`, ready to start.
+
+    Args:
+        problems: the problems themselves, instead of the config's source.
+        checker: who gives verdicts, instead of the verifiers that the problems name.
+
+    Raises:
+        SetupError: anything about the configuration is wrong. Nothing has been written then.
+    """
+
+    def __init__(
+        self, config: RunConfig, settings: Settings, emit: Emit = ignore, stream: bool = False,
+        problems: Sequence[Problem] | None = None, checker: Checker | None = None,
+    ) -> None:
+        self.config = config
+        self._given = problems
+        self.strategy = self._strategy()
+        self.prompts: PromptSet = load_prompts(self.strategy.name, config.prompts_used, config.prompts)
+        self.skipped_rows = 0
+        self.total = self._count()
+        self._base = open_model(config.model, settings, model_options(config))
+        identity = self._identity()
+        digest = digest_of(identity)
+        path = config.out or unfinished(config.home, digest) or self._new_path()
+        self.directory = RunDirectory(path, identity, self._document())
+        self.verifiers = Verifiers(forced=config.verifier)
+        self.model = compose(self._base, self.directory, RetryPolicy(attempts=config.attempts))
+        self.setting = Setting(
+            strategy=self.strategy, prompts=self.prompts, models={"solver": self.model}, checker=checker or self.verifiers,
+            sampling=Sampling(config.temperature, config.top_p, config.max_tokens, config.reasoning),
+            seed=config.seed, identity=digest, stream=stream, versions=json.dumps(versions(config)), emit=emit,
+        )
+        self._made = 0
+        self._under_way: set[str] = set()
+
+    async def run(self) -> Summary:
+        """Makes every trace that is owed. Can be cancelled at any point; the next `Run` goes on from there."""
+        async def work(job: tuple[Problem, int]) -> None:
+            problem, sample = job
+            trace_id = self.setting.trace_id(problem, sample)
+            try:
+                trace = await drive(self.setting, problem, sample)
+                await self.directory.add(trace)
+                self._made += 1
+                self.setting.emit(TraceEnded(trace))
+            finally:
+                self._under_way.discard(trace_id)
+
+        await run_pool(self._owed(), work, self.config.concurrency)
+        if not self.summary().failed:
+            self.directory.finish()
+        return self.summary()
+
+    async def close(self) -> None:
+        """Waits for the disk and releases model, verifiers and directory."""
+        await self.model.close()
+        await self.verifiers.close()
+        await self.directory.close()
+
+    def problems(self) -> Iterator[Problem]:
+        """The problems of this run, streamed."""
+        if self._given is not None:
+            return iter(self._given)
+        config = self.config
+        return load_problems(
+            config.problems, question_column=config.question_column, answer_column=config.answer_column,
+            verifier=config.verifier, limit=config.limit, seed=config.seed, skip_bad_rows=config.skip_bad_rows,
+            on_skip=self._skip,
+        )
+
+    def summary(self) -> Summary:
+        """The state of the directory now."""
+        rows = self.directory.rows
+        pairs = lambda column: dict(rows(f"select {column}, count(*) from traces group by {column}"))  # noqa: E731
+        per_problem = rows("select sum(status = 'correct'), count(*) from traces where stop != 'error' group by problem")
+        errors = rows("select error from traces where stop = 'error' limit 1")
+        return Summary(
+            path=self.directory.path, made=self._made, replies_asked=self.model.asked,
+            replies_replayed=self.model.replayed, statuses=pairs("status"), stops=pairs("stop"),
+            tokens={name: self._tokens(name) for name in ("input", "cached", "output")}, problems=len(per_problem),
+            solved_sometimes=sum(0 < right < count for right, count in per_problem),  # type: ignore[operator]
+            solved_always=sum(right == count for right, count in per_problem),
+            first_error=str(errors[0][0]) if errors else "",
+        )
+
+    def _tokens(self, column: str) -> int:
+        found = self.directory.rows(f"select sum({column}) from traces where {column} >= 0")
+        return found[0][0] if found and isinstance(found[0][0], int) else -1
+
+    def _owed(self) -> Iterator[tuple[Problem, int]]:
+        max_turns = getattr(self.strategy, "max_turns", 0)
+        for problem in self.problems():
+            for sample in range(self.config.samples):
+                trace_id = self.setting.trace_id(problem, sample)
+                if trace_id not in self._under_way and self.directory.owed(trace_id, max_turns):
+                    self._under_way.add(trace_id)
+                    yield problem, sample
+
+    def _strategy(self) -> Strategy:
+        kind = STRATEGIES.load(self.config.strategy)
+        return open_strategy(self.config.strategy, self.config.options_for(kind.model_fields))
+
+    def _count(self) -> int | None:
+        """Reads a local source through once, so that a bad row is found before anything is paid for."""
+        if self.config.problems.startswith("hub:"):
+            return None
+        total, known = 0, self.config.provider != "berry"
+        for problem in self.problems():
+            total += 1
+            known = known or recognise(problem.question) is not None
+        if not known:
+            raise SetupError(BERRY_ONLY_KNOWS)
+        return total
+
+    def _skip(self, reason: str) -> None:
+        self.skipped_rows += 1
+
+    def _identity(self) -> dict[str, Any]:
+        config = self.config
+        resumable = set(self.strategy.RESUMABLE)
+        return {
+            "model": config.model, "strategy": self.strategy.name,
+            "options": self.strategy.model_dump(exclude=resumable), "prompts": self.prompts.name,
+            "prompt_digest": self.prompts.digest, "temperature": config.temperature, "top_p": config.top_p,
+            "max_tokens": config.max_tokens, "reasoning": config.reasoning, "seed": config.seed,
+            "num_ctx": config.num_ctx, "weights": getattr(self._base, "fingerprint", ""),
+        }
+
+    def _document(self) -> dict[str, Any]:
+        config: dict[str, Any] = json.loads(self.config.model_dump_json())
+        return {**config, "options": self.strategy.model_dump(), "versions": versions(self.config)}
+
+    def _new_path(self) -> Path:
+        return new_path(self.config.home, self.config.model.partition("@")[0], self.strategy.name)
+
+
+class Asking:
+    """One question, asked by itself and recorded in a run directory of its own.
+
+    Without a known `answer` the verdict is `unknown`. `run` may be called again with more turns: what was said is
+    replayed from the record.
+    """
+
+    def __init__(
+        self, config: RunConfig, settings: Settings, question: str, answer: str | None, emit: Emit, stream: bool
+    ) -> None:
+        verifier = config.verifier or (choose_verifier(question, answer) if answer is not None else "exact")
+        problem = Problem(question=question, answer=answer or "", verifier=verifier, source="ask")
+        home = config.out or new_path(config.home, "ask", config.model.partition("@")[0])
+        checker = None if answer is not None else _Unchecked()
+        self._problem = problem
+        self._run = Run(config.model_copy(update={"out": home}), settings, emit, stream, [problem], checker)
+
+    async def run(self, turns: int | None) -> Trace:
+        """Makes the trace, with at most `turns` replies."""
+        run = self._run
+        if turns is not None and "max_turns" in type(run.strategy).model_fields:
+            strategy = run.strategy.model_copy(update={"max_turns": turns})
+            run.setting = replace(run.setting, strategy=strategy)
+        trace = await drive(run.setting, self._problem)
+        await run.directory.add(trace)
+        run.setting.emit(TraceEnded(trace))
+        return trace
+
+    async def close(self) -> None:
+        """Marks the directory as finished and releases everything."""
+        self._run.directory.finish()
+        await self._run.close()
+
+
+class _Unchecked:
+    async def verify(self, problem: Problem, answer: str) -> Verdict:
+        return Verdict(status="unknown", detail="no known answer")
+
+
+def compose(model: Model, record: ReplyRecord, policy: RetryPolicy) -> Recorded:
+    """The wrappers around a provider in their one order: record, retry, guard, provider."""
+    return Recorded(Retrying(Guarded(model), policy), record)
+
+
+def model_options(config: RunConfig) -> ModelOptions:
+    """What a provider may want to know beyond its spec."""
+    given: dict[str, Any] = {"num_ctx": config.num_ctx, "keep_alive": config.keep_alive, "timeout": config.timeout}
+    return ModelOptions(**{name: value for name, value in given.items() if value is not None})
+
+
+def versions(config: RunConfig) -> dict[str, str]:
+    """Of this package, Python, and whatever talks to the model."""
+    found = {"openstrawberry": __version__, "python": platform.python_version()}
+    for package in _packages(config.provider):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _packages(provider: str) -> Iterable[str]:
+    return (_SDKS[provider],) if provider in _SDKS else ()

@@ -1,0 +1,87 @@
+"""Paid work is never lost and never paid twice: every reply is on disk before anything reads it.
+
+`Recorded` is the outermost wrapper around a model. A reply is found again by `Request.key`, which `reply_key` makes from
+everything that decides it: model, role, sampling parameters, the hash chain of the conversation, the sample, and which
+draw at that point of the conversation it is (a repair or a second visit asks again and is a new draw). The same key is
+never on its way twice at the same time: whoever comes second waits for the first.
+"""
+
+import asyncio
+import hashlib
+import json
+from typing import Protocol
+
+from openstrawberry.chat import Delta, OnDelta, Reply, Request
+from openstrawberry.models.model import Model
+
+
+class ReplyRecord(Protocol):
+    """Where replies are kept. The store implements it; models never know a path."""
+
+    def find(self, key: str) -> Reply | None:
+        """The reply recorded under `key`."""
+        ...
+
+    async def keep(self, key: str, reply: Reply) -> None:
+        """Records a reply; returns when it is durable."""
+        ...
+
+
+def reply_key(model: str, role: str, request: Request, chain: str, sample: int, draw: int) -> str:
+    """The place of a reply in the record. `chain` is the hash of the conversation, `draw` counts asks at its end."""
+    parts = (
+        model, role, request.temperature, request.top_p, request.max_tokens, request.stop, request.seed,
+        request.reasoning, json.dumps(request.response_schema, sort_keys=True), chain, sample, draw,
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+class Recorded:
+    """Replays what is recorded, asks `model` for the rest, and records it before handing it on.
+
+    `proven` tells whether any reply of this run has succeeded. `replayed` and `asked` count replies.
+    """
+
+    def __init__(self, model: Model, record: ReplyRecord) -> None:
+        self._model = model
+        self._record = record
+        self._flying: dict[str, asyncio.Future[None]] = {}
+        self.proven = False
+        self.replayed = 0
+        self.asked = 0
+
+    @property
+    def spec(self) -> str:
+        """The wrapped model's."""
+        return self._model.spec
+
+    async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
+        """See `Model.complete`. A replayed reply reaches `on_delta` in one piece."""
+        while (flying := self._flying.get(request.key)) is not None:
+            await asyncio.wait([flying])
+        known = self._record.find(request.key)
+        if known is not None:
+            self.proven = True
+            self.replayed += 1
+            if on_delta is not None:
+                on_delta(Delta(known.content))
+            return known
+        self._flying[request.key] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._ask(request, on_delta)
+        finally:
+            self._flying.pop(request.key).set_result(None)
+
+    async def _ask(self, request: Request, on_delta: OnDelta | None) -> Reply:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        reply = await self._model.complete(request, on_delta)
+        reply = reply.model_copy(update={"latency_s": clock() - started})
+        await self._record.keep(request.key, reply)
+        self.proven = True
+        self.asked += 1
+        return reply
+
+    async def close(self) -> None:
+        """Closes the wrapped model."""
+        await self._model.close()

@@ -1,0 +1,328 @@
+"""One run directory, open for writing.
+
+    run.json            resolved config, versions, and the identity that a continuation must share
+    traces-*.jsonl      finished traces, one whole trace per line, appended in one write
+    failed-*.jsonl      traces that ended in an error; the next resume retries them
+    verdicts-*.jsonl    what `strawberry verify` said later, by trace id; the newest wins when reading
+    index.sqlite        where each trace stands (derived from the files, see index.py)
+    replies.sqlite      the reply record: every reply, keyed by what asked for it
+    run.lock            held while a process writes here; dies with its owner
+
+The durability promise: a reply is committed before it is used, and a finished trace is flushed and synced before it is
+counted. The directory is made by the first thing worth keeping, so a command that fails at once leaves nothing behind.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from openstrawberry.chat import Reply
+from openstrawberry.errors import SetupError
+from openstrawberry.store.committer import Committer
+from openstrawberry.store.index import Index, Place
+from openstrawberry.trace import Trace
+
+FILE_LIMIT = 512 * 1024 * 1024  # bytes after which the next traces file is begun
+
+
+class RunDirectory:
+    """Writes one run. Also the `ReplyRecord` of its models.
+
+    Args:
+        path: the directory; made on the first write, continued when it holds a run.
+        identity: what a continuation must share: model, strategy, prompt texts, sampling.
+        config: everything that was asked for, for `run.json`.
+
+    Raises:
+        SetupError: the directory belongs to another configuration or process, or cannot be used.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        self.path = path
+        self._identity = dict(identity)
+        self._config = dict(config)
+        self._lock: BinaryIO | None = None
+        self._replies: sqlite3.Connection
+        self._reader: sqlite3.Connection  # its own, so that a look-up never waits for a sync
+        self._index: Index
+        self._kept = Committer(self._commit_replies)
+        self._added = Committer(self._commit_traces)
+        self.resumed = (path / "run.json").exists()
+        if self.resumed:
+            self._check(read_run(path))
+            self._open()
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise SetupError(f"{path} exists and is no run directory: choose another with --out.")
+
+    @property
+    def digest(self) -> str:
+        """Short hash of the identity."""
+        return digest_of(self._identity)
+
+    # The reply record.
+
+    def find(self, key: str) -> Reply | None:
+        """The reply recorded under `key`."""
+        if self._lock is None:
+            return None
+        row = self._reader.execute("select reply from replies where key = ?", (key,)).fetchone()
+        return Reply.model_validate_json(row[0]) if row else None
+
+    async def keep(self, key: str, reply: Reply) -> None:
+        """Records a reply; returns when it is on disk."""
+        self._open()
+        await self._guarded(self._kept.put((key, reply.model_dump_json())))
+
+    # Finished traces.
+
+    def owed(self, trace_id: str, max_turns: int) -> bool:
+        """Whether this trace is still to be made: it is missing, failed, or stopped at fewer turns than now allowed."""
+        state = self._index.state(trace_id) if self._lock is not None else None
+        return state is None or state[0] == "error" or (state[0] == "max_turns" and state[1] < max_turns)
+
+    async def add(self, trace: Trace) -> None:
+        """Appends a finished trace; returns when it is on disk."""
+        self._open()
+        await self._guarded(self._added.put(trace))
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        """Asks the index (table `traces`); empty while there is no directory."""
+        return self._index.query(sql) if self._lock is not None else []
+
+    # Life.
+
+    def finish(self) -> None:
+        """Marks the run as finished: the next run with the same identity starts a new directory."""
+        if self._lock is not None:
+            self._write_run(finished=_now())
+
+    async def close(self) -> None:
+        """Waits for what is on its way to disk and lets go of the directory."""
+        await self._kept.close()
+        await self._added.close()
+        if self._lock is not None:
+            self._index.close()
+            self._reader.close()
+            self._replies.close()
+            self._lock.close()
+            self._lock = None
+
+    def _open(self) -> None:
+        if self._lock is not None:
+            return
+        with _explained(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self.path)
+            self._write_run(finished="")
+            self._index = Index(self.path)
+            self._index.catch_up(repair=True)
+            self._replies = sqlite3.connect(self.path / "replies.sqlite", check_same_thread=False)
+            self._replies.execute("pragma journal_mode = wal")
+            self._replies.execute("pragma synchronous = full")
+            self._replies.execute("create table if not exists replies (key text primary key, reply text not null)")
+            self._reader = sqlite3.connect(self.path / "replies.sqlite")
+
+    def _write_run(self, finished: str) -> None:
+        file = self.path / "run.json"
+        old = read_run(self.path) if file.exists() else {}
+        run = {
+            "schema": 1, "created": old.get("created", _now()), "finished": finished, "digest": self.digest,
+            "identity": self._identity, "config": self._config,
+        }
+        temporary = file.with_suffix(".tmp")
+        with temporary.open("w", encoding="utf-8") as out:
+            out.write(json.dumps(run, indent=2, ensure_ascii=False) + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(file)
+
+    def _check(self, run: Mapping[str, Any]) -> None:
+        theirs = run.get("identity", {})
+        keys = sorted(set(theirs) | set(self._identity))
+        differing = [key for key in keys if theirs.get(key) != _plain(self._identity).get(key)]
+        if differing:
+            changes = "; ".join(
+                f"{key} was {_short(theirs.get(key))} and is now {_short(self._identity.get(key))}" for key in differing
+            )
+            raise SetupError(
+                f"{self.path} was made with another configuration ({changes}): "
+                "undo the change, or give this run its own folder with --out."
+            )
+
+    def _commit_replies(self, items: Sequence[tuple[str, str]]) -> None:
+        with self._replies:
+            self._replies.executemany("insert or replace into replies values (?, ?)", items)
+
+    def _commit_traces(self, traces: Sequence[Trace]) -> None:
+        for kind in ("traces", "failed"):
+            group = [trace for trace in traces if (trace.stop == "error") == (kind == "failed")]
+            if group:
+                self._append(kind, group)
+        self._index.commit()
+
+    def _append(self, kind: str, traces: Sequence[Trace]) -> None:
+        path = _last_file(self.path, kind)
+        lines = [trace.to_line().encode("utf-8") + b"\n" for trace in traces]
+        with path.open("ab", buffering=0) as file:
+            offset = file.tell()
+            try:
+                _write_all(file, b"".join(lines))
+                os.fsync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(offset)  # leave no torn line behind if the disk allows it
+                raise
+        for trace, line in zip(traces, lines, strict=True):
+            self._index.add(trace, Place(path.name, offset, len(line)))
+            offset += len(line)
+
+    async def _guarded(self, write: Any) -> None:
+        with _explained(self.path):
+            await write
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """`run.json` of a run directory.
+
+    Raises:
+        SetupError: it is missing or damaged.
+    """
+    try:
+        run = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SetupError(f"{path} is no run directory that can be read ({error}): name one made by generate.") from error
+    if not isinstance(run, dict):
+        raise SetupError(f"{path / 'run.json'} is damaged: restore it, or start again with another --out.")
+    return run
+
+
+def read_traces(path: Path) -> Iterator[Trace]:
+    """The traces of a run, newest line of each, with later verdicts laid over them. Safe while the run goes on.
+
+    Raises:
+        SetupError: `path` is no run directory.
+    """
+    read_run(path)
+    verdicts = _verdicts(path)
+    index = Index(path)
+    try:
+        index.catch_up(repair=False)
+        for place in index.places():
+            with (path / place.file).open("rb") as file:
+                file.seek(place.offset)
+                trace = Trace.model_validate_json(file.read(place.length))
+            later = verdicts.get(trace.id)
+            yield trace.model_copy(update={"verdict": trace.verdict.model_copy(update=later)}) if later else trace
+    finally:
+        index.close()
+
+
+def _verdicts(path: Path) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for file in sorted(path.glob("verdicts-*.jsonl"), key=lambda file: file.stat().st_mtime_ns):
+        with file.open(encoding="utf-8") as lines:
+            for line in lines:
+                if line.endswith("\n"):
+                    row = json.loads(line)
+                    found[row.pop("id")] = row
+    return found
+
+
+def digest_of(identity: Mapping[str, Any]) -> str:
+    """Short hash of what a continuation must share."""
+    return hashlib.sha256(json.dumps(_plain(identity), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def unfinished(home: Path, digest: str) -> Path | None:
+    """The newest run below `home` with this digest that has not finished and that no process is writing."""
+    found: list[tuple[str, Path]] = []
+    for file in home.glob("*/run.json"):
+        with contextlib.suppress(SetupError):
+            run = read_run(file.parent)
+            if run.get("digest") == digest and not run.get("finished") and not _is_locked(file.parent):
+                found.append((str(run.get("created")), file.parent))
+    return max(found)[1] if found else None
+
+
+def newest(home: Path) -> Path:
+    """The run below `home` that was started last.
+
+    Raises:
+        SetupError: there is none.
+    """
+    runs = [(str(read_run(file.parent).get("created")), file.parent) for file in home.glob("*/run.json")]
+    if not runs:
+        raise SetupError(f"There is no run in {home}: make one with `strawberry generate`.")
+    return max(runs)[1]
+
+
+def new_path(home: Path, *parts: str) -> Path:
+    """A directory name that is not taken: time, then `parts`."""
+    words = [datetime.now().strftime("%Y%m%d-%H%M%S"), *parts]
+    name = "-".join("".join(c if c.isalnum() or c in "._" else "-" for c in word).strip("-.") for word in words)[:100]
+    tries = (home / (name + suffix) for suffix in ("", *(f"-{number}" for number in range(2, 1000))))
+    return next(path for path in tries if not path.exists())
+
+
+def _locked(path: Path) -> BinaryIO:
+    lock = (path / "run.lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise SetupError(f"Another process is writing to {path}: wait for it, or use another folder with --out.") from error
+    return lock
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        _locked(path).close()
+    except SetupError:
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise SetupError(
+            f"Cannot write to {path} ({reason.lower()}): free space or choose another folder with --out, then run the "
+            "same command again; everything recorded so far is kept."
+        ) from error
+
+
+def _last_file(path: Path, kind: str) -> Path:
+    last = max(path.glob(f"{kind}-*.jsonl"), default=path / f"{kind}-00000.jsonl")
+    if last.exists() and last.stat().st_size >= FILE_LIMIT:
+        return path / f"{kind}-{int(last.stem.rpartition('-')[2]) + 1:05d}.jsonl"
+    return last
+
+
+def _write_all(file: Any, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _plain(identity: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(identity))
+    return plain
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

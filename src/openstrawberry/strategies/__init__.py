@@ -1,0 +1,1 @@
+"""Algorithms of reasoning. One file each, free of any input or output; see `strategy.py` for the contract."""

@@ -1,0 +1,161 @@
+"""The contract of a strategy: a plain generator that yields actions, is sent their results, and returns an `Answer`.
+
+    def solve(self, task):
+        node = task.user(task.problem.question)
+        node = yield Ask(node)                      # one reply after this node
+        return Answer(final_answer(node.content), node)
+
+A strategy does no I/O: no client, file, clock or retry. Whoever drives it (the asyncio pool, a batch API, a test that
+answers by hand) decides how actions are carried out. Its only randomness is `task.random(...)`, so the same problem,
+sample and seed always ask the same things. Parallel work is a group (`together`): members run side by side and their
+results are handed on in whatever order they arrive, so no algorithm waits at a barrier unless it asks for one.
+
+The idea of an algorithm as a generator that is sent its I/O is httpx's auth flow; the vocabulary is our own.
+"""
+
+import hashlib
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from openstrawberry.problems.problem import Problem
+from openstrawberry.prompts import PromptSet
+from openstrawberry.trace import Channel, Node, Stop, Tree
+
+T = TypeVar("T")
+AskRole = Literal["solver", "critic", "judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Wants one reply after `node`; the result is the new `Node`. None leaves the run's own setting.
+
+    Which model plays `role` is the driver's business.
+    """
+
+    node: Node
+    role: AskRole = "solver"
+    temperature: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    response_schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Wants a `Verdict` on an answer, while data is made for problems with known answers."""
+
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Wants a process reward for the conversation up to `node`; the result is a float."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a strategy ends: the answer (empty if there is none), the node it stands in, and why it stopped there.
+
+    `method` says how the answer was extracted from the text.
+    """
+
+    text: str
+    node: Node
+    stop: Stop = "final_answer"
+    method: str = ""
+
+
+class Group:
+    """Sub-strategies that run side by side. Yielding the group waits for the next member to finish.
+
+        group = together(rollout(a), rollout(b))
+        while group:
+            number, result = yield group            # in order of arrival; group.add(...) may start more
+
+    A member that raises makes the yield raise. Members still running when the owner ends are cancelled.
+    """
+
+    def __init__(self) -> None:
+        self.started = 0
+        self.claimed = 0
+        self.new: list[tuple[int, Generator[Any, Any, Any]]] = []
+        self.finished: list[tuple[int, Any, BaseException | None]] = []
+
+    def add(self, generator: Generator[Any, Any, Any]) -> int:
+        """Adds a member, started at the next yield; returns its number, counted from 0."""
+        self.new.append((self.started, generator))
+        self.started += 1
+        return self.started - 1
+
+    def __bool__(self) -> bool:
+        """Whether results are still to come."""
+        return self.claimed < self.started
+
+
+Action = Ask | Check | Score | Group
+Steps = Generator[Action, Any, T]
+
+
+def together(*generators: Generator[Any, Any, Any]) -> Group:
+    """A `Group` of these members, numbered in this order."""
+    group = Group()
+    for generator in generators:
+        group.add(generator)
+    return group
+
+
+def gather(*generators: Generator[Any, Any, T]) -> Steps[list[T]]:
+    """`results = yield from gather(...)`: waits for all members, results in the members' order."""
+    group = together(*generators)
+    results: dict[int, T] = {}
+    while group:
+        number, result = yield group
+        results[number] = result
+    return [results[number] for number in range(len(generators))]
+
+
+@dataclass
+class Task:
+    """What a strategy works on: one problem, one sample of it, and the tree that grows."""
+
+    problem: Problem
+    prompts: PromptSet
+    sample: int = 0
+    seed: int = 0
+    tree: Tree = field(default_factory=Tree)
+
+    def random(self, *labels: object) -> random.Random:
+        """A generator that depends on problem, sample, seed and `labels` only, so replays draw the same."""
+        text = repr((self.problem.id, self.sample, self.seed, labels))
+        return random.Random(hashlib.sha256(text.encode()).digest())
+
+    def system(self, text: str, channel: Channel = "main") -> Node:
+        """Starts a conversation with a system prompt."""
+        return self.tree.add("system", text, None, channel)
+
+    def user(self, text: str, after: Node | None = None) -> Node:
+        """Adds a user turn after `after`, or starts a conversation with it."""
+        return self.tree.add("user", text, after, after.channel if after else "main")
+
+
+class Strategy(BaseModel, ABC):
+    """Base of all strategies: an immutable pydantic model whose fields are the options (`--set key=value`).
+
+    `model_fields` names that stand in `RESUMABLE` may change between a run and its continuation.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+    RESUMABLE: ClassVar[frozenset[str]] = frozenset({"max_turns"})
+
+    @abstractmethod
+    def solve(self, task: Task) -> Steps[Answer]:
+        """Works on one task. Must end by itself whatever is sent in."""

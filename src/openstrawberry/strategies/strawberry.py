@@ -1,0 +1,76 @@
+"""The step game: one minuscule step per turn, with scheduled and random introspection.
+
+Source: open-strawberry, flavour 1. The model is told to write only the next tiny step and to hold back its answer; user
+turns ask for the next step, for doubt ("are you sure?"), for other views, and every few turns for the answer if it is
+certain. Everything that is said stands in `prompts/strawberry.yaml`, the schedule too.
+
+Ours differs in one thing that matters: what the model finds out goes into new turns, never into a rewritten system
+prompt, so the conversation only grows and every provider's prompt cache holds.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from openstrawberry.errors import SetupError
+from openstrawberry.strategies.strategy import Answer, Ask, Steps, Strategy, Task
+from openstrawberry.verifiers.extract import final_answer
+
+
+class Strawberry(Strategy):
+    """Options of the step game."""
+
+    name: ClassVar[str] = "strawberry"
+
+    max_turns: int = Field(default=40, ge=1, description="replies after which the trace ends without an answer")
+    final_every: int = Field(default=9, ge=0, description="ask for the final answer every N turns; 0 never asks")
+    temperature: float | None = Field(default=None, ge=0, description="fixed temperature; unset climbs as below")
+    temperature_start: float = Field(default=0.3, ge=0, description="temperature of the first turns")
+    temperature_step: float = Field(default=0.1, ge=0, description="how much it climbs ...")
+    temperature_turns: int = Field(default=10, ge=1, description="... every so many turns ...")
+    temperature_max: float = Field(default=1.0, ge=0, description="... up to here")
+
+    def solve(self, task: Task) -> Steps[Answer]:
+        """Plays one game."""
+        prompts = task.prompts
+        node = task.system(task.random("system").choice(prompts.pool("system")))
+        for turn in range(self.max_turns):
+            node = task.user(self.prompt(task, turn), after=node)
+            node = yield Ask(node, temperature=self.temperature_at(turn))
+            answer = final_answer(node.content)
+            if answer is not None:
+                return Answer(answer, node, method="final_answer")
+            if node.finish_reason == "filter":
+                return Answer("", node, stop="refused")
+        return Answer("", node, stop="max_turns")
+
+    def prompt(self, task: Task, turn: int) -> str:
+        """The user turn number `turn`: the first rule of the schedule that fits decides its pool."""
+        if turn == 0:
+            return task.prompts.text("first").replace("{question}", task.problem.question)
+        random = task.random("turn", turn)
+        for rule in task.prompts.entries.get("schedule", []):
+            pool, every, chance = self._rule(rule)
+            if (every and turn % every == 0) or random.random() < chance:
+                return random.choice(task.prompts.pool(pool))
+        return random.choice(task.prompts.pool("next"))
+
+    def temperature_at(self, turn: int) -> float:
+        """The sampling temperature of turn `turn`."""
+        if self.temperature is not None:
+            return self.temperature
+        climbed = self.temperature_start + self.temperature_step * (turn // self.temperature_turns)
+        return round(min(climbed, self.temperature_max), 6)
+
+    def _rule(self, rule: Mapping[str, Any]) -> tuple[str, int, float]:
+        try:
+            pool, every, chance = str(rule["pool"]), int(rule.get("every", 0)), float(rule.get("chance", 0))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SetupError(
+                f"The schedule in strawberry.yaml has a rule that cannot be read ({rule!r}): "
+                "write it as {every: 5, pool: sure} or {chance: 0.1, pool: sure}."
+            ) from error
+        return pool, self.final_every if pool == "final" else every, chance
+
+

@@ -1,0 +1,236 @@
+"""A trace: everything that was said while one problem was worked on, as a tree.
+
+A chat is a tree with one leaf, a search a tree with many. `Tree` and `Node` are the growing form that strategies and
+drivers share; `Trace` is the finished record, one line of JSONL. The record keeps every key with one type on every
+line, so that any reader infers the right columns: absent text is `""`, an unknown number is -1 (never 0), free-form
+objects are JSON text.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from openstrawberry.chat import Message, Reply, Role, Usage
+from openstrawberry.problems.problem import Problem
+
+SCHEMA = 1
+UNKNOWN = -1
+Channel = Literal["main", "critic", "judge"]
+Stop = Literal["final_answer", "max_turns", "budget", "error", "refused", "truncated"]
+_TITLE = re.compile(r"<turn_title>\s*(.*?)\s*(?:</turn_title>|$)", re.IGNORECASE | re.DOTALL)
+_TAGGED = re.compile(r"</?[a-z_]+>", re.IGNORECASE)
+
+
+@dataclass(eq=False)
+class Node:
+    """One turn in the tree. Set once when it is added, except `value`, `visits` and `prior`, which a search updates."""
+
+    index: int
+    role: Role
+    content: str
+    parent: "Node | None"
+    channel: Channel = "main"
+    reply: Reply | None = None
+    key: str = ""
+    value: float = 0.0
+    visits: int = 0
+    prior: float = 0.0
+
+    @property
+    def finish_reason(self) -> str:
+        """Why the model stopped; empty where no model wrote this node."""
+        return self.reply.finish_reason if self.reply else ""
+
+    @cached_property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation from the root to here: the parent's with one message appended, so a turn costs O(1)."""
+        message = Message(
+            role=self.role, content=self.content, reasoning=self.reply.reasoning if self.reply else ""
+        )
+        return (*(self.parent.messages if self.parent else ()), message)
+
+    @cached_property
+    def chain(self) -> str:
+        """Hash of the conversation from the root to here, from the parent's hash and this turn alone."""
+        before = self.parent.chain if self.parent else ""
+        text = "\0".join((before, self.role, self.content, self.reply.reasoning if self.reply else ""))
+        return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+    def path(self) -> list["Node"]:
+        """The nodes from the root to here."""
+        nodes: list[Node] = []
+        node: Node | None = self
+        while node is not None:
+            nodes.append(node)
+            node = node.parent
+        return nodes[::-1]
+
+
+@dataclass
+class Tree:
+    """The nodes of one trace in the order they were added; a parent always stands before its children."""
+
+    nodes: list[Node] = field(default_factory=list)
+
+    def add(
+        self, role: Role, content: str, parent: Node | None, channel: Channel = "main", reply: Reply | None = None,
+        key: str = "",
+    ) -> Node:
+        """Append a turn after `parent` (None starts a conversation)."""
+        node = Node(len(self.nodes), role, content, parent, channel, reply, key)
+        self.nodes.append(node)
+        return node
+
+
+class Turn(BaseModel):
+    """One line of `Trace.messages`. `parent` is an index into the list, -1 for a root. Token counts: -1 is unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    role: Role
+    content: str
+    parent: int
+    channel: Channel = "main"
+    model: str = ""
+    title: str = ""
+    reasoning: str = ""
+    finish_reason: str = ""
+    latency_s: float = 0.0
+    usage: "Tokens"
+    key: str = ""
+    value: float = 0.0
+    visits: int = 0
+    prior: float = 0.0
+
+
+class Tokens(BaseModel):
+    """`chat.Usage` with -1 for unknown, so that the column is integer on every line."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    input: int = UNKNOWN
+    cached_input: int = UNKNOWN
+    cache_write: int = UNKNOWN
+    output: int = UNKNOWN
+    reasoning: int = UNKNOWN
+
+    @classmethod
+    def of(cls, usage: Usage) -> "Tokens":
+        """From a reply's usage."""
+        return cls(**{name: UNKNOWN if count is None else count for name, count in usage})
+
+    @classmethod
+    def total(cls, parts: Iterable["Tokens"]) -> "Tokens":
+        """Sums what is known; a count that no part knows stays unknown."""
+        sums = dict.fromkeys(cls.model_fields, UNKNOWN)
+        for part in parts:
+            for name, count in part:
+                if count != UNKNOWN:
+                    sums[name] = count + max(sums[name], 0)
+        return cls(**sums)
+
+
+class Checked(BaseModel):
+    """The verdict inside a trace. `method` says how the answer was extracted from the model's text."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    status: Literal["correct", "incorrect", "no_answer", "timeout", "unknown"] = "unknown"
+    verifier: str = ""
+    detail: str = ""
+    method: str = ""
+
+
+class Failure(BaseModel):
+    """What ended a trace early; all empty when nothing did."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    message: str = ""
+    kind: str = ""
+    provider: str = ""
+    status: int = 0
+
+
+class Trace(BaseModel):
+    """One finished attempt at one problem.
+
+    `messages` is the flat node list, `path` the indices from root to answer. `started`, `ended`: ISO 8601, UTC.
+    `params` (strategy options and sampling), `versions` and `problem.metadata` are JSON text. `cost_usd` -1: unknown.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    schema_: int = Field(default=SCHEMA, alias="schema")
+    id: str
+    problem: Problem
+    model: str
+    strategy: str
+    params: str
+    sample: int
+    seed: int
+    messages: tuple[Turn, ...]
+    path: tuple[int, ...]
+    answer: str
+    stop: Stop
+    verdict: Checked = Checked()
+    usage: Tokens = Tokens()
+    cost_usd: float = float(UNKNOWN)
+    error: Failure = Failure()
+    started: str
+    ended: str
+    versions: str = "{}"
+
+    @property
+    def correct(self) -> bool:
+        """Whether the verdict says so."""
+        return self.verdict.status == "correct"
+
+    @property
+    def turns(self) -> int:
+        """Replies on the way to the answer (side conversations and abandoned branches not counted)."""
+        return sum(self.messages[index].role == "assistant" for index in self.path)
+
+    @property
+    def chat(self) -> Iterator[Message]:
+        """The conversation from root to answer."""
+        for index in self.path:
+            turn = self.messages[index]
+            yield Message(role=turn.role, content=turn.content, reasoning=turn.reasoning)
+
+    @property
+    def seconds(self) -> float:
+        """From start to end, by the wall clock."""
+        return (datetime.fromisoformat(self.ended) - datetime.fromisoformat(self.started)).total_seconds()
+
+    def to_line(self) -> str:
+        """One line of JSON without its newline."""
+        return self.model_dump_json(by_alias=True)
+
+
+def turn_of(node: Node) -> Turn:
+    """The record of one node."""
+    reply = node.reply
+    return Turn(
+        role=node.role, content=node.content, parent=node.parent.index if node.parent else -1, channel=node.channel,
+        model=reply.model if reply else "", title=title_of(node.content) if reply else "",
+        reasoning=reply.reasoning if reply else "", finish_reason=node.finish_reason,
+        latency_s=round(reply.latency_s, 4) if reply else 0.0,
+        usage=Tokens.of(reply.usage) if reply else Tokens(), key=node.key,
+        value=node.value, visits=node.visits, prior=node.prior,
+    )
+
+
+def title_of(content: str, limit: int = 60) -> str:
+    """The turn's own `<turn_title>`, else its first sentence, cut to `limit` characters."""
+    found = _TITLE.findall(content)
+    text = found[-1] if found and found[-1] else _TAGGED.sub(" ", content)
+    line = next((part.strip() for part in text.splitlines() if part.strip()), "")
+    sentence = line if found else re.split(r"(?<=[.!?])\s", line, maxsplit=1)[0]
+    return sentence if len(sentence) <= limit else sentence[: limit - 1].rstrip() + "…"

@@ -1,0 +1,65 @@
+"""Checks finished traces again and keeps the new verdicts beside them, in `verdicts-<verifier>.jsonl`."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from openstrawberry.store.run import read_traces
+from openstrawberry.trace import Trace
+from openstrawberry.verifiers.extract import extract
+from openstrawberry.verifiers.verifier import Verdict, Verifiers
+
+_AT_ONCE = 256
+
+
+@dataclass
+class Recheck:
+    """What came of it: how many traces moved from one status to another."""
+
+    file: Path
+    moves: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def changed(self) -> int:
+        """Traces whose status is no longer the same."""
+        return sum(count for (before, after), count in self.moves.items() if before != after)
+
+
+async def recheck(run: Path, verifier: str | None) -> Recheck:
+    """Verifies every trace of `run` that has a reply, reading the answer from its text anew.
+
+    Raises:
+        SetupError: no such run or verifier.
+    """
+    checker = Verifiers(forced=verifier)
+    result = Recheck(run / f"verdicts-{verifier or 'default'}.jsonl")
+    fresh = result.file.with_suffix(".tmp")
+    try:
+        with fresh.open("w", encoding="utf-8") as out:
+            for traces in _chunks(trace for trace in read_traces(run) if trace.stop != "error"):
+                for trace, row in zip(traces, await asyncio.gather(*(_check(checker, t) for t in traces)), strict=True):
+                    result.moves[trace.verdict.status, row["status"]] += 1
+                    out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        fresh.replace(result.file)
+    finally:
+        fresh.unlink(missing_ok=True)
+        await checker.close()
+    return result
+
+
+async def _check(checker: Verifiers, trace: Trace) -> dict[str, str]:
+    said = trace.messages[trace.path[-1]].content if trace.path else ""
+    found = extract(said, trace.problem)
+    answered = trace.stop == "final_answer"
+    verdict = await checker.verify(trace.problem, found.answer) if answered else Verdict(status="no_answer")
+    return {"id": trace.id, **verdict.model_dump(), "method": found.method}
+
+
+def _chunks(traces: Iterable[Trace]) -> Iterator[list[Trace]]:
+    source = iter(traces)
+    while chunk := list(islice(source, _AT_ONCE)):
+        yield chunk

@@ -1,0 +1,167 @@
+"""The run directory: what is promised on disk."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openstrawberry.errors import SetupError
+from openstrawberry.store.run import RunDirectory, newest, read_traces, unfinished
+from tests.making import make_reply, make_trace
+
+IDENTITY = {"model": "scripted:test", "strategy": "strawberry", "seed": 0}
+
+
+def using(path: Path, work: Callable[[RunDirectory], Coroutine[Any, Any, Any]], identity: dict[str, Any] = IDENTITY) -> Any:
+    """Opens the directory, does `work`, closes it."""
+
+    async def session() -> Any:
+        run = RunDirectory(path, identity, {"samples": 4})
+        try:
+            return await work(run)
+        finally:
+            await run.close()
+
+    return asyncio.run(session())
+
+
+async def nothing(run: RunDirectory) -> None:
+    pass
+
+
+def adding(*numbers: int, **fields: Any) -> Callable[[RunDirectory], Coroutine[Any, Any, None]]:
+    async def work(run: RunDirectory) -> None:
+        await asyncio.gather(*(run.add(make_trace(number, **fields)) for number in numbers))
+
+    return work
+
+
+def test_nothing_is_written_until_there_is_something_to_keep(tmp_path: Path) -> None:
+    using(tmp_path / "run", nothing)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_trace_is_one_whole_line_and_reads_back_equal(tmp_path: Path) -> None:
+    using(tmp_path / "run", adding(*range(100)))
+    lines = (tmp_path / "run" / "traces-00000.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 100
+    assert {json.loads(line)["id"] for line in lines} == {make_trace(n).id for n in range(100)}
+    assert list(read_traces(tmp_path / "run"))[0] == make_trace(int(json.loads(lines[0])["id"], 16))
+
+
+def test_a_finished_trace_is_not_owed_and_a_failed_one_is(tmp_path: Path) -> None:
+    async def work(run: RunDirectory) -> list[bool]:
+        await run.add(make_trace(1))
+        await run.add(make_trace(2, stop="error", error="down"))
+        return [run.owed(make_trace(number).id, 40) for number in (1, 2, 3)]
+
+    assert using(tmp_path / "run", work) == [False, True, True]
+    assert using(tmp_path / "run", lambda run: asyncio.sleep(0, [run.owed(make_trace(n).id, 40) for n in (1, 2, 3)])) == [
+        False, True, True]
+
+
+def test_a_retried_failure_counts_once_with_its_newest_line(tmp_path: Path) -> None:
+    using(tmp_path / "run", adding(1, stop="error", error="down"))
+    using(tmp_path / "run", adding(1))
+    assert [trace.stop for trace in read_traces(tmp_path / "run")] == ["final_answer"]
+    (tmp_path / "run" / "index.sqlite").unlink()
+    assert [trace.stop for trace in read_traces(tmp_path / "run")] == ["final_answer"]
+
+
+def test_more_turns_are_owed_to_a_trace_that_ran_out_of_them(tmp_path: Path) -> None:
+    using(tmp_path / "run", adding(1, stop="max_turns", max_turns=40))
+    owed = using(tmp_path / "run", lambda run: asyncio.sleep(0, [run.owed(make_trace(1).id, n) for n in (40, 60)]))
+    assert owed == [False, True]
+
+
+def test_a_torn_last_line_is_owed_again_and_dropped(tmp_path: Path) -> None:
+    using(tmp_path / "run", adding(1, 2))
+    file = tmp_path / "run" / "traces-00000.jsonl"
+    file.write_bytes(file.read_bytes()[:-20])
+    torn = json.loads(file.read_text().splitlines()[0])["id"]
+    kept = [trace.id for trace in read_traces(tmp_path / "run")]
+    assert kept == [torn]
+    using(tmp_path / "run", adding(3))
+    assert len(file.read_text().splitlines()) == 2
+    assert all(json.loads(line) for line in file.read_text().splitlines())
+
+
+def test_a_damaged_line_in_the_middle_costs_only_itself(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        using(tmp_path / "run", adding(number))
+    file = tmp_path / "run" / "traces-00000.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(lines[0] + b"{broken\n" + lines[2])
+    assert [trace.sample for trace in read_traces(tmp_path / "run")] == [1, 3]
+
+
+def test_a_missing_or_damaged_index_is_made_anew(tmp_path: Path) -> None:
+    using(tmp_path / "run", adding(1, 2))
+    for junk in (None, b"not a database, but long enough to be read as one" * 100):
+        for file in (tmp_path / "run").glob("index.sqlite*"):
+            file.unlink()
+        if junk:
+            (tmp_path / "run" / "index.sqlite").write_bytes(junk)
+        assert len(list(read_traces(tmp_path / "run"))) == 2
+
+
+def test_a_reply_is_found_by_its_key_in_a_later_process(tmp_path: Path) -> None:
+    reply = make_reply("thought", reasoning="hm", token_ids=(1, 2))
+    using(tmp_path / "run", lambda run: run.keep("key", reply))
+    assert using(tmp_path / "run", lambda run: asyncio.sleep(0, run.find("key"))) == reply
+    assert using(tmp_path / "run", lambda run: asyncio.sleep(0, run.find("other"))) is None
+
+
+def test_another_configuration_is_refused_with_the_differing_keys(tmp_path: Path) -> None:
+    using(tmp_path / "run", adding(1))
+    with pytest.raises(SetupError, match=r"seed was 0 and is now 1.*--out"):
+        RunDirectory(tmp_path / "run", {**IDENTITY, "seed": 1}, {})
+
+
+def test_a_second_writer_is_refused_while_the_first_lives(tmp_path: Path) -> None:
+    async def work(run: RunDirectory) -> None:
+        await run.add(make_trace(1))
+        with pytest.raises(SetupError, match="Another process is writing"):
+            RunDirectory(tmp_path / "run", IDENTITY, {})
+        assert unfinished(tmp_path, run.digest) is None
+
+    using(tmp_path / "run", work)
+    using(tmp_path / "run", adding(2))
+
+
+def test_a_folder_that_is_no_run_is_never_written_to(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(SetupError, match="no run directory"):
+        RunDirectory(tmp_path, IDENTITY, {})
+
+
+def test_the_newest_unfinished_run_with_the_same_identity_is_found(tmp_path: Path) -> None:
+    async def finishing(run: RunDirectory) -> None:
+        await run.add(make_trace(1))
+        run.finish()
+
+    using(tmp_path / "done", finishing)
+    using(tmp_path / "open", adding(1))
+    using(tmp_path / "other", adding(1), {**IDENTITY, "seed": 7})
+    digest = RunDirectory(tmp_path / "none", IDENTITY, {}).digest
+    assert unfinished(tmp_path, digest) == tmp_path / "open"
+    assert newest(tmp_path) in {tmp_path / "done", tmp_path / "open", tmp_path / "other"}
+
+
+def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path: Path) -> None:
+    using(tmp_path / "run", adding(1))
+    (tmp_path / "run" / "traces-00001.jsonl").symlink_to("/dev/full")
+    with pytest.raises(SetupError, match=r"Cannot write to .*no space left.*run the same command again"):
+        using(tmp_path / "run", adding(2))
+    (tmp_path / "run" / "traces-00001.jsonl").unlink()
+    assert [trace.sample for trace in read_traces(tmp_path / "run")] == [1]
+
+
+def test_later_verdicts_are_laid_over_the_first_ones(tmp_path: Path) -> None:
+    using(tmp_path / "run", adding(1, 2))
+    row = {"id": make_trace(2).id, "status": "incorrect", "verifier": "exact", "detail": "", "method": "whole"}
+    (tmp_path / "run" / "verdicts-exact.jsonl").write_text(json.dumps(row) + "\n")
+    assert {t.sample: t.verdict.status for t in read_traces(tmp_path / "run")} == {1: "correct", 2: "incorrect"}

@@ -1,0 +1,130 @@
+"""The step game, answered by hand."""
+
+import pytest
+
+from openstrawberry.chat import Reply
+from openstrawberry.engine.stepper import Stepper
+from openstrawberry.errors import SetupError
+from openstrawberry.prompts import PromptSet, load_prompts
+from openstrawberry.strategies.catalogue import open_strategy
+from openstrawberry.strategies.strategy import Answer, Ask, Strategy, Task
+from openstrawberry.strategies.strawberry import Strawberry
+from tests.making import PROBLEM
+
+FULL, BRIEF = load_prompts("strawberry", "full"), load_prompts("strawberry", "brief")
+
+
+def play(strategy: Strategy, task: Task, replies: list[str], finish: str = "stop") -> Answer:
+    """Answers with `replies` in order; the last one for ever."""
+    stepper = Stepper(strategy.solve(task))
+    asked = 0
+    while not stepper.done:
+        ((ticket, action),) = stepper.open.items()
+        assert isinstance(action, Ask)
+        content = replies[min(asked, len(replies) - 1)]
+        asked += 1
+        reply = Reply(content=content, finish_reason=finish)
+        stepper.send(ticket, task.tree.add("assistant", content, action.node, reply=reply))
+    return stepper.result
+
+
+def users(task: Task) -> list[str]:
+    return [node.content for node in task.tree.nodes if node.role == "user"]
+
+
+def test_an_answer_ends_the_game_asked_for_or_not() -> None:
+    task = Task(PROBLEM, BRIEF)
+    answer = play(Strawberry(), task, ["s is not r.", "t is not r.", "<final_answer>3</final_answer>"])
+    assert (answer.text, answer.stop) == ("3", "final_answer")
+    assert len(users(task)) == 3
+
+
+def test_the_first_turn_asks_for_a_representation_in_the_full_set() -> None:
+    task = Task(PROBLEM, FULL)
+    play(Strawberry(max_turns=1), task, ["…"])
+    (first,) = users(task)
+    assert PROBLEM.question in first
+    assert "<representation>" in first
+    assert "<certainty>" in first
+
+
+def test_the_schedule_decides_in_its_stated_order() -> None:
+    task = Task(PROBLEM, FULL)
+    play(Strawberry(max_turns=47), task, ["hm"])
+    turns = users(task)
+    kinds = {5: "sure", 7: "hypotheses", 9: "final", 11: "analogy", 13: "metacognition", 17: "devil", 19: "hint",
+             23: "recap", 18: "final", 35: "sure", 45: "sure", 46: "recap"}  # 35: 5 before 7; 45: 5 before 9
+    for turn, kind in kinds.items():
+        assert turns[turn] in FULL.pool(kind), f"turn {turn} should be {kind}"
+
+
+def test_between_scheduled_turns_the_prompts_are_random_but_repeatable() -> None:
+    first, again, other = Task(PROBLEM, FULL), Task(PROBLEM, FULL), Task(PROBLEM, FULL, sample=1)
+    for task in (first, again, other):
+        play(Strawberry(max_turns=30), task, ["hm"])
+    assert users(first) == users(again)
+    assert users(first) != users(other)
+    assert len(set(users(first))) > 10
+
+
+def test_the_system_prompt_varies_between_samples_and_never_within_one() -> None:
+    systems = set()
+    for sample in range(20):
+        task = Task(PROBLEM, FULL, sample=sample)
+        play(Strawberry(max_turns=12), task, ["hm"])
+        mine = [node.content for node in task.tree.nodes if node.role == "system"]
+        assert len(mine) == 1
+        systems.update(mine)
+    assert systems == set(FULL.pool("system"))
+
+
+def test_the_final_request_moves_with_final_every_and_can_be_off() -> None:
+    task = Task(PROBLEM, BRIEF)
+    play(Strawberry(max_turns=13, final_every=4), task, ["hm"])
+    finals = [turn for turn, text in enumerate(users(task)) if text in BRIEF.pool("final")]
+    assert finals == [4, 8, 12]
+    task = Task(PROBLEM, BRIEF)
+    play(Strawberry(max_turns=30, final_every=0), task, ["hm"])
+    assert not set(users(task)) & set(BRIEF.pool("final"))
+
+
+def test_the_temperature_climbs_and_stops_at_its_top_unless_it_is_fixed() -> None:
+    ramp = [Strawberry().temperature_at(turn) for turn in (0, 9, 10, 35, 69, 70, 500)]
+    assert ramp == [0.3, 0.3, 0.4, 0.6, 0.9, 1.0, 1.0]
+    assert {Strawberry(temperature=0.7).temperature_at(turn) for turn in range(50)} == {0.7}
+
+
+def test_a_conversation_only_grows() -> None:
+    task = Task(PROBLEM, FULL)
+    play(Strawberry(max_turns=20), task, ["one", "two", "three"])
+    replies = [node for node in task.tree.nodes if node.role == "assistant"]
+    for before, after in zip(replies, replies[1:], strict=False):
+        assert after.messages[: len(before.messages)] == before.messages
+
+
+@pytest.mark.parametrize("text", ["", " ", "\x00", "<final_answer>", "<final_answer></final_answer>", "</final_answer>3",
+                                  "<turn_title>", "{question}", "é" * 50, "<think><final_answer>3</final_answer>"])
+def test_no_reply_makes_it_raise_or_pass_its_cap(text: str) -> None:
+    task = Task(PROBLEM, FULL)
+    answer = play(Strawberry(max_turns=25), task, [text])
+    assert answer.stop in ("max_turns", "final_answer")
+    assert len(users(task)) <= 25
+
+
+def test_a_refusal_is_not_an_attempt() -> None:
+    assert play(Strawberry(), Task(PROBLEM, BRIEF), ["I cannot."], finish="filter").stop == "refused"
+
+
+def test_a_rule_that_cannot_be_read_is_one_sentence() -> None:
+    broken = PromptSet("mine", {**BRIEF.entries, "schedule": [{"evry": 5}]})
+    with pytest.raises(SetupError, match=r"write it as \{every: 5, pool: sure\}"):
+        play(Strawberry(), Task(PROBLEM, broken), ["hm"])
+
+
+def test_options_are_checked_by_name_and_value() -> None:
+    with pytest.raises(SetupError, match="did you mean 'max_turns'"):
+        open_strategy("strawberry", {"max_turn": 3})
+    with pytest.raises(SetupError, match="--set max_turns=VALUE"):
+        open_strategy("strawberry", {"max_turns": -3})
+    with pytest.raises(SetupError, match="did you mean 'strawberry'"):
+        open_strategy("strawbery", {})
