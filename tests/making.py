@@ -8,18 +8,39 @@ PROBLEM = Problem(question="How many r's are in strawberry?", answer="3", verifi
 
 
 def make_reply(content: str = "ok", **fields: object) -> Reply:
-    return Reply(content=content, finish_reason="stop", usage=Usage(input=10, output=5), model="scripted:test", **fields)
+    return Reply(
+        content=content, finish_reason="stop", usage=Usage(input=10, output=5), model="scripted:test", **fields
+    )
 
 
-def make_trace(number: int = 0, *, stop: Stop = "final_answer", status: str = "correct", text: str = "<final_answer>3"
-               "</final_answer>", error: str = "", max_turns: int = 40) -> Trace:
+def make_trace(
+    number: int = 0,
+    *,
+    stop: Stop = "final_answer",
+    status: str = "correct",
+    text: str = "<final_answer>3</final_answer>",
+    error: str = "",
+    max_turns: int = 40,
+) -> Trace:
     tree = Tree()
     asked = tree.add("user", PROBLEM.question, None)
     tree.add("assistant", text, asked, reply=make_reply(text))
     turns = tuple(turn_of(node) for node in tree.nodes)
     return Trace(
-        id=f"{number:016x}", problem=PROBLEM, model="scripted:test", strategy="strawberry",
-        params=f'{{"max_turns": {max_turns}}}', sample=number, seed=0, messages=turns, path=(0, 1), answer="3", stop=stop,
-        verdict=Checked(status=status, verifier="numeric"), usage=Tokens.total(turn.usage for turn in turns),
-        error=Failure(message=error), started="2026-01-01T00:00:00+00:00", ended="2026-01-01T00:00:01+00:00",
+        id=f"{number:016x}",
+        problem=PROBLEM,
+        model="scripted:test",
+        strategy="strawberry",
+        params=f'{{"max_turns": {max_turns}}}',
+        sample=number,
+        seed=0,
+        messages=turns,
+        path=(0, 1),
+        answer="3",
+        stop=stop,
+        verdict=Checked(status=status, verifier="numeric"),
+        usage=Tokens.total(turn.usage for turn in turns),
+        error=Failure(message=error),
+        started="2026-01-01T00:00:00+00:00",
+        ended="2026-01-01T00:00:01+00:00",
     )

@@ -7,8 +7,25 @@ SOURCE = Path(__file__).parent.parent / "src" / "openstrawberry"
 
 # Each room may import from rooms to its left, and from itself.
 ORDER = [
-    "errors", "settings", "registry", "chat", "problems", "prompts", "trace", "models", "verifiers", "strategies",
-    "config", "engine", "store", "evaluation", "generate", "verify", "doctor", "berry", "cli",
+    "errors",
+    "settings",
+    "registry",
+    "chat",
+    "problems",
+    "prompts",
+    "trace",
+    "models",
+    "verifiers",
+    "strategies",
+    "config",
+    "engine",
+    "store",
+    "evaluation",
+    "generate",
+    "verify",
+    "doctor",
+    "berry",
+    "cli",
 ]
 # berry's runtime only reads files; its recipe comes later in the pipeline than the model that runs it.
 EXCEPTIONS = {("models", "berry.runtime")}

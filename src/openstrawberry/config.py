@@ -1,4 +1,4 @@
-"""What a `generate` run is asked to do: every flag of the command line is a field here, and a key of `--config` YAML."""
+"""What a run is asked to do: every flag of the command line is a field here, and a key of `--config` YAML."""
 
 import difflib
 from collections.abc import Mapping

@@ -4,8 +4,8 @@
     ├── SetupError                the command, key, file or config is wrong: the command stops at once, exit code 1
     └── ProviderError             one call to a model failed: `kind` says how, `retryable` whether to try again
 
-A `ProviderError` stays inside its trace (recorded there, and the run goes on), except that one of `SETUP_KINDS` ends the
-command while no reply of the run has succeeded yet: then it is the set-up that is wrong, not the trace.
+A `ProviderError` stays inside its trace: it is recorded there, and the run goes on. Except while no reply of the run
+has succeeded yet: then it is the set-up that is wrong, and the command ends (`SETUP_KINDS` at once, without a retry).
 """
 
 from typing import Literal

@@ -7,7 +7,7 @@ stages all generate through it.
 import json
 import platform
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,57 +22,36 @@ from openstrawberry.models.guard import Guarded
 from openstrawberry.models.model import Model
 from openstrawberry.models.registry import ModelOptions, open_model
 from openstrawberry.models.replies import Recorded, ReplyRecord
-from openstrawberry.models.retry import RetryPolicy, Retrying
+from openstrawberry.models.retry import Retrying, RetryPolicy
 from openstrawberry.problems.families import recognise
 from openstrawberry.problems.load import choose_verifier, load_problems
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.settings import Settings
-from openstrawberry.store.run import RunDirectory, digest_of, new_path, unfinished
+from openstrawberry.store.reading import new_path, unfinished
+from openstrawberry.store.run import RunDirectory, digest_of
+from openstrawberry.store.summary import Summary, summarise
 from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
 from openstrawberry.strategies.strategy import Strategy
 from openstrawberry.trace import Trace
 from openstrawberry.verifiers.verifier import Verdict, Verifiers
 
-_SDKS = {"openai": "openai", "azure": "openai", "anthropic": "anthropic", "gemini": "google-genai", "groq": "groq",
-         "ollama": "ollama", "hf": "transformers", "berry": "onnxruntime"}
+_SDKS = {
+    "openai": "openai",
+    "azure": "openai",
+    "anthropic": "anthropic",
+    "gemini": "google-genai",
+    "groq": "groq",
+    "ollama": "ollama",
+    "hf": "transformers",
+    "berry": "onnxruntime",
+}
 
 
 BERRY_ONLY_KNOWS = (
     "berry, the embedded model, only knows how to count the letters of a word and to add whole numbers: for anything "
     "else name a real model with --model, such as ollama:mistral, openai:gpt-5-mini or anthropic:claude-sonnet-4-5."
 )
-
-
-@dataclass
-class Summary:
-    """What a run directory holds in the end, and what this command did for it.
-
-    Token counts are sums of what the provider reported, -1 where it reported none. `seconds` is this command's time.
-    """
-
-    path: Path
-    made: int = 0
-    replies_asked: int = 0
-    replies_replayed: int = 0
-    seconds: float = 0.0
-    statuses: dict[str, int] = field(default_factory=dict)
-    stops: dict[str, int] = field(default_factory=dict)
-    tokens: dict[str, int] = field(default_factory=dict)
-    problems: int = 0
-    solved_sometimes: int = 0
-    solved_always: int = 0
-    first_error: str = ""
-
-    @property
-    def traces(self) -> int:
-        """All traces in the directory."""
-        return sum(self.stops.values())
-
-    @property
-    def failed(self) -> int:
-        """Traces that ended in an error; the next run of the same command retries them."""
-        return self.stops.get("error", 0)
 
 
 class Run:
@@ -87,8 +66,13 @@ class Run:
     """
 
     def __init__(
-        self, config: RunConfig, settings: Settings, emit: Emit = ignore, stream: bool = False,
-        problems: Sequence[Problem] | None = None, checker: Checker | None = None,
+        self,
+        config: RunConfig,
+        settings: Settings,
+        emit: Emit = ignore,
+        stream: bool = False,
+        problems: Sequence[Problem] | None = None,
+        checker: Checker | None = None,
     ) -> None:
         self.config = config
         self._given = problems
@@ -104,15 +88,23 @@ class Run:
         self.verifiers = Verifiers(forced=config.verifier)
         self.model = compose(self._base, self.directory, RetryPolicy(attempts=config.attempts))
         self.setting = Setting(
-            strategy=self.strategy, prompts=self.prompts, models={"solver": self.model}, checker=checker or self.verifiers,
+            strategy=self.strategy,
+            prompts=self.prompts,
+            models={"solver": self.model},
+            checker=checker or self.verifiers,
             sampling=Sampling(config.temperature, config.top_p, config.max_tokens, config.reasoning),
-            seed=config.seed, identity=digest, stream=stream, versions=json.dumps(versions(config)), emit=emit,
+            seed=config.seed,
+            identity=digest,
+            stream=stream,
+            versions=json.dumps(versions(config)),
+            emit=emit,
         )
         self._made = 0
         self._under_way: set[str] = set()
 
     async def run(self) -> Summary:
         """Makes every trace that is owed. Can be cancelled at any point; the next `Run` goes on from there."""
+
         async def work(job: tuple[Problem, int]) -> None:
             problem, sample = job
             trace_id = self.setting.trace_id(problem, sample)
@@ -141,29 +133,20 @@ class Run:
             return iter(self._given)
         config = self.config
         return load_problems(
-            config.problems, question_column=config.question_column, answer_column=config.answer_column,
-            verifier=config.verifier, limit=config.limit, seed=config.seed, skip_bad_rows=config.skip_bad_rows,
+            config.problems,
+            question_column=config.question_column,
+            answer_column=config.answer_column,
+            verifier=config.verifier,
+            limit=config.limit,
+            seed=config.seed,
+            skip_bad_rows=config.skip_bad_rows,
             on_skip=self._skip,
         )
 
     def summary(self) -> Summary:
         """The state of the directory now."""
-        rows = self.directory.rows
-        pairs = lambda column: dict(rows(f"select {column}, count(*) from traces group by {column}"))  # noqa: E731
-        per_problem = rows("select sum(status = 'correct'), count(*) from traces where stop != 'error' group by problem")
-        errors = rows("select error from traces where stop = 'error' limit 1")
-        return Summary(
-            path=self.directory.path, made=self._made, replies_asked=self.model.asked,
-            replies_replayed=self.model.replayed, statuses=pairs("status"), stops=pairs("stop"),
-            tokens={name: self._tokens(name) for name in ("input", "cached", "output")}, problems=len(per_problem),
-            solved_sometimes=sum(0 < right < count for right, count in per_problem),  # type: ignore[operator]
-            solved_always=sum(right == count for right, count in per_problem),
-            first_error=str(errors[0][0]) if errors else "",
-        )
-
-    def _tokens(self, column: str) -> int:
-        found = self.directory.rows(f"select sum({column}) from traces where {column} >= 0")
-        return found[0][0] if found and isinstance(found[0][0], int) else -1
+        found = summarise(self.directory)
+        return replace(found, made=self._made, replies_asked=self.model.asked, replies_replayed=self.model.replayed)
 
     def _owed(self) -> Iterator[tuple[Problem, int]]:
         max_turns = getattr(self.strategy, "max_turns", 0)
@@ -197,11 +180,18 @@ class Run:
         config = self.config
         resumable = set(self.strategy.RESUMABLE)
         return {
-            "model": config.model, "strategy": self.strategy.name,
-            "options": self.strategy.model_dump(exclude=resumable), "prompts": self.prompts.name,
-            "prompt_digest": self.prompts.digest, "temperature": config.temperature, "top_p": config.top_p,
-            "max_tokens": config.max_tokens, "reasoning": config.reasoning, "seed": config.seed,
-            "num_ctx": config.num_ctx, "weights": getattr(self._base, "fingerprint", ""),
+            "model": config.model,
+            "strategy": self.strategy.name,
+            "options": self.strategy.model_dump(exclude=resumable),
+            "prompts": self.prompts.name,
+            "prompt_digest": self.prompts.digest,
+            "temperature": config.temperature,
+            "top_p": config.top_p,
+            "max_tokens": config.max_tokens,
+            "reasoning": config.reasoning,
+            "seed": config.seed,
+            "num_ctx": config.num_ctx,
+            "weights": getattr(self._base, "fingerprint", ""),
         }
 
     def _document(self) -> dict[str, Any]:

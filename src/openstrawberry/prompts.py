@@ -60,7 +60,9 @@ def load_prompts(strategy: str, set_name: str, folder: Path | None = None) -> Pr
     for home in (folder, *_SHIPPED):
         if home is not None and (path := home / f"{strategy}.yaml").is_file():
             return _read(path, set_name)
-    raise SetupError(f"There are no prompts for the strategy {strategy!r}: put a {strategy}.yaml into the --prompts folder.")
+    raise SetupError(
+        f"There are no prompts for the strategy {strategy!r}: put a {strategy}.yaml into the --prompts folder."
+    )
 
 
 def _read(path: Path, set_name: str) -> PromptSet:

@@ -50,9 +50,7 @@ class Node:
     @cached_property
     def messages(self) -> tuple[Message, ...]:
         """The conversation from the root to here: the parent's with one message appended, so a turn costs O(1)."""
-        message = Message(
-            role=self.role, content=self.content, reasoning=self.reply.reasoning if self.reply else ""
-        )
+        message = Message(role=self.role, content=self.content, reasoning=self.reply.reasoning if self.reply else "")
         return (*(self.parent.messages if self.parent else ()), message)
 
     @cached_property
@@ -79,7 +77,12 @@ class Tree:
     nodes: list[Node] = field(default_factory=list)
 
     def add(
-        self, role: Role, content: str, parent: Node | None, channel: Channel = "main", reply: Reply | None = None,
+        self,
+        role: Role,
+        content: str,
+        parent: Node | None,
+        channel: Channel = "main",
+        reply: Reply | None = None,
         key: str = "",
     ) -> Node:
         """Append a turn after `parent` (None starts a conversation)."""
@@ -218,12 +221,20 @@ def turn_of(node: Node) -> Turn:
     """The record of one node."""
     reply = node.reply
     return Turn(
-        role=node.role, content=node.content, parent=node.parent.index if node.parent else -1, channel=node.channel,
-        model=reply.model if reply else "", title=title_of(node.content) if reply else "",
-        reasoning=reply.reasoning if reply else "", finish_reason=node.finish_reason,
+        role=node.role,
+        content=node.content,
+        parent=node.parent.index if node.parent else -1,
+        channel=node.channel,
+        model=reply.model if reply else "",
+        title=title_of(node.content) if reply else "",
+        reasoning=reply.reasoning if reply else "",
+        finish_reason=node.finish_reason,
         latency_s=round(reply.latency_s, 4) if reply else 0.0,
-        usage=Tokens.of(reply.usage) if reply else Tokens(), key=node.key,
-        value=node.value, visits=node.visits, prior=node.prior,
+        usage=Tokens.of(reply.usage) if reply else Tokens(),
+        key=node.key,
+        value=node.value,
+        visits=node.visits,
+        prior=node.prior,
     )
 
 

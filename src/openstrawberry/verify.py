@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from openstrawberry.store.run import read_traces
+from openstrawberry.store.reading import read_traces
 from openstrawberry.trace import Trace
 from openstrawberry.verifiers.extract import extract
 from openstrawberry.verifiers.verifier import Verdict, Verifiers

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from openstrawberry.errors import SetupError
-from openstrawberry.store.run import RunDirectory, newest, read_traces, unfinished
+from openstrawberry.store.reading import newest, read_traces, unfinished
+from openstrawberry.store.run import RunDirectory
 from tests.making import make_reply, make_trace
 
 IDENTITY = {"model": "scripted:test", "strategy": "strawberry", "seed": 0}
 
 
-def using(path: Path, work: Callable[[RunDirectory], Coroutine[Any, Any, Any]], identity: dict[str, Any] = IDENTITY) -> Any:
+def using(
+    path: Path, work: Callable[[RunDirectory], Coroutine[Any, Any, Any]], identity: dict[str, Any] = IDENTITY
+) -> Any:
     """Opens the directory, does `work`, closes it."""
 
     async def session() -> Any:
@@ -49,7 +52,7 @@ def test_a_trace_is_one_whole_line_and_reads_back_equal(tmp_path: Path) -> None:
     lines = (tmp_path / "run" / "traces-00000.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 100
     assert {json.loads(line)["id"] for line in lines} == {make_trace(n).id for n in range(100)}
-    assert list(read_traces(tmp_path / "run"))[0] == make_trace(int(json.loads(lines[0])["id"], 16))
+    assert next(iter(read_traces(tmp_path / "run"))) == make_trace(int(json.loads(lines[0])["id"], 16))
 
 
 def test_a_finished_trace_is_not_owed_and_a_failed_one_is(tmp_path: Path) -> None:
@@ -59,8 +62,9 @@ def test_a_finished_trace_is_not_owed_and_a_failed_one_is(tmp_path: Path) -> Non
         return [run.owed(make_trace(number).id, 40) for number in (1, 2, 3)]
 
     assert using(tmp_path / "run", work) == [False, True, True]
-    assert using(tmp_path / "run", lambda run: asyncio.sleep(0, [run.owed(make_trace(n).id, 40) for n in (1, 2, 3)])) == [
-        False, True, True]
+    assert using(
+        tmp_path / "run", lambda run: asyncio.sleep(0, [run.owed(make_trace(n).id, 40) for n in (1, 2, 3)])
+    ) == [False, True, True]
 
 
 def test_a_retried_failure_counts_once_with_its_newest_line(tmp_path: Path) -> None:

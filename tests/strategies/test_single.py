@@ -20,7 +20,9 @@ def test_one_reply_and_its_answer_is_read(name: str, prompt_set: str) -> None:
 
 
 def test_the_fallback_that_found_an_answer_is_named() -> None:
-    answer = play(open_strategy("cot", {}), Task(PROBLEM, load_prompts("cot", "full")), ["I count them.\nThat makes 3 r's."])
+    answer = play(
+        open_strategy("cot", {}), Task(PROBLEM, load_prompts("cot", "full")), ["I count them.\nThat makes 3 r's."]
+    )
     assert (answer.text, answer.method) == ("3", "last_number")
 
 

@@ -1,5 +1,7 @@
 """The step game, answered by hand."""
 
+import itertools
+
 import pytest
 
 from openstrawberry.chat import Reply
@@ -52,8 +54,20 @@ def test_the_schedule_decides_in_its_stated_order() -> None:
     task = Task(PROBLEM, FULL)
     play(Strawberry(max_turns=47), task, ["hm"])
     turns = users(task)
-    kinds = {5: "sure", 7: "hypotheses", 9: "final", 11: "analogy", 13: "metacognition", 17: "devil", 19: "hint",
-             23: "recap", 18: "final", 35: "sure", 45: "sure", 46: "recap"}  # 35: 5 before 7; 45: 5 before 9
+    kinds = {
+        5: "sure",
+        7: "hypotheses",
+        9: "final",
+        11: "analogy",
+        13: "metacognition",
+        17: "devil",
+        19: "hint",
+        23: "recap",
+        18: "final",
+        35: "sure",
+        45: "sure",
+        46: "recap",
+    }  # 35: 5 before 7; 45: 5 before 9
     for turn, kind in kinds.items():
         assert turns[turn] in FULL.pool(kind), f"turn {turn} should be {kind}"
 
@@ -98,12 +112,25 @@ def test_a_conversation_only_grows() -> None:
     task = Task(PROBLEM, FULL)
     play(Strawberry(max_turns=20), task, ["one", "two", "three"])
     replies = [node for node in task.tree.nodes if node.role == "assistant"]
-    for before, after in zip(replies, replies[1:], strict=False):
+    for before, after in itertools.pairwise(replies):
         assert after.messages[: len(before.messages)] == before.messages
 
 
-@pytest.mark.parametrize("text", ["", " ", "\x00", "<final_answer>", "<final_answer></final_answer>", "</final_answer>3",
-                                  "<turn_title>", "{question}", "é" * 50, "<think><final_answer>3</final_answer>"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "\x00",
+        "<final_answer>",
+        "<final_answer></final_answer>",
+        "</final_answer>3",
+        "<turn_title>",
+        "{question}",
+        "é" * 50,
+        "<think><final_answer>3</final_answer>",
+    ],
+)
 def test_no_reply_makes_it_raise_or_pass_its_cap(text: str) -> None:
     task = Task(PROBLEM, FULL)
     answer = play(Strawberry(max_turns=25), task, [text])

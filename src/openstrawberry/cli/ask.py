@@ -9,7 +9,7 @@ import typer
 from openstrawberry.cli import options as o
 
 if TYPE_CHECKING:
-    from openstrawberry.cli.render import AskView
+    from openstrawberry.cli.asking import AskView
     from openstrawberry.config import RunConfig
     from openstrawberry.settings import Settings
     from openstrawberry.trace import Trace
@@ -43,7 +43,7 @@ def command(
     flags = dict(locals())
     from rich.console import Console
 
-    from openstrawberry.cli.render import AskView
+    from openstrawberry.cli.asking import AskView
     from openstrawberry.config import load_config, parse_sets
     from openstrawberry.settings import Settings
 

@@ -9,8 +9,9 @@ import typer
 from openstrawberry.cli import options as o
 
 if TYPE_CHECKING:
-    from openstrawberry.cli.render import RunView
-    from openstrawberry.generate import Run, Summary
+    from openstrawberry.cli.live import RunView
+    from openstrawberry.generate import Run
+    from openstrawberry.store.summary import Summary
 
 
 def command(
@@ -53,7 +54,7 @@ def command(
 
 def run_command(flags: dict[str, Any], json: bool, watch: bool) -> None:
     """Generates with the given flags and leaves with the right exit code."""
-    from openstrawberry.cli.render import open_view
+    from openstrawberry.cli.live import open_view
     from openstrawberry.config import load_config, parse_sets
     from openstrawberry.generate import Run
     from openstrawberry.settings import Settings

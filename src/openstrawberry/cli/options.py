@@ -6,23 +6,29 @@ from typing import Annotated
 import typer
 
 Model = Annotated[
-    str | None, typer.Option("--model", "-m", help="Who reasons, as provider:name (default: berry, the embedded model).")
+    str | None,
+    typer.Option("--model", "-m", help="Who reasons, as provider:name (default: berry, the embedded model)."),
 ]
 Problems = Annotated[
     str | None,
-    typer.Option("--problems", "-p", help="A file, hub:NAME, gym:NAME, builtin:NAME or a preset (default: builtin:demo)."),
+    typer.Option(
+        "--problems", "-p", help="A file, hub:NAME, gym:NAME, builtin:NAME or a preset (default: builtin:demo)."
+    ),
 ]
 StrategyName = Annotated[
     str | None, typer.Option("--strategy", "-s", help="strawberry (default), zero-shot, few-shot or cot.")
 ]
 Samples = Annotated[int | None, typer.Option("--samples", "-n", help="Traces per problem (default: 4).")]
 Limit = Annotated[int | None, typer.Option(help="Use only the first N problems.")]
-Out = Annotated[Path | None, typer.Option(help="Run directory (default: a new one, or the unfinished one, in traces/).")]
+Out = Annotated[
+    Path | None, typer.Option(help="Run directory (default: a new one, or the unfinished one, in traces/).")
+]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", "-c", help="Traces at a time (default: 64).")]
 MaxTurns = Annotated[int | None, typer.Option(help="Replies per trace before it is given up (strawberry: 40).")]
 FinalEvery = Annotated[int | None, typer.Option(help="Ask for the final answer every N turns (strawberry: 9).")]
 Temperature = Annotated[
-    float | None, typer.Option("--temperature", "-t", help="Fixed sampling temperature (strawberry: climbs from 0.3 to 1).")
+    float | None,
+    typer.Option("--temperature", "-t", help="Fixed sampling temperature (strawberry: climbs from 0.3 to 1)."),
 ]
 TopP = Annotated[float | None, typer.Option(help="Nucleus sampling (default: the model's own).")]
 MaxTokens = Annotated[int | None, typer.Option(help="Longest reply, in tokens (default: 4096).")]

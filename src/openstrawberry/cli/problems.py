@@ -9,7 +9,9 @@ from openstrawberry.cli import options as o
 
 
 def command(
-    source: Annotated[str, typer.Argument(help="A file, hub:NAME, gym:NAME, builtin:NAME or a preset.")] = "builtin:demo",
+    source: Annotated[
+        str, typer.Argument(help="A file, hub:NAME, gym:NAME, builtin:NAME or a preset.")
+    ] = "builtin:demo",
     limit: Annotated[int, typer.Option(help="Show the first N.")] = 20,
     seed: o.Seed = None,
     verifier: o.VerifierName = None,
@@ -24,8 +26,13 @@ def command(
 
     skipped: list[str] = []
     found = load_problems(
-        source, question_column=question_column, answer_column=answer_column, verifier=verifier, seed=seed or 0,
-        skip_bad_rows=bool(skip_bad_rows), on_skip=skipped.append,
+        source,
+        question_column=question_column,
+        answer_column=answer_column,
+        verifier=verifier,
+        seed=seed or 0,
+        skip_bad_rows=bool(skip_bad_rows),
+        on_skip=skipped.append,
     )
     if json:
         for problem in islice(found, limit):

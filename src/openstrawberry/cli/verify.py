@@ -19,7 +19,7 @@ def command(
     The new verdicts are kept beside the traces, and count from then on.
     """
     from openstrawberry.cli.render import show_recheck
-    from openstrawberry.store.run import newest
+    from openstrawberry.store.reading import newest
     from openstrawberry.verify import recheck
 
     path = run or newest(Path("traces"))

@@ -213,12 +213,23 @@ class _Drive:
         setting = self.setting
         turns = tuple(turn_of(node) for node in self.task.tree.nodes)
         return Trace(
-            id=self.id, problem=self.problem, model=setting.model("solver").spec, strategy=setting.strategy.name,
-            params=json.dumps({**vars(setting.sampling), **setting.strategy.model_dump()}), sample=self.sample,
-            seed=setting.seed, messages=turns, path=tuple(node.index for node in answer.node.path()),
-            answer=answer.text, stop=answer.stop, verdict=verdict,
-            usage=Tokens.total(turn.usage for turn in turns if turn.model), cost_usd=float(UNKNOWN), error=failure,
-            started=started.isoformat(timespec="milliseconds"), ended=_now().isoformat(timespec="milliseconds"),
+            id=self.id,
+            problem=self.problem,
+            model=setting.model("solver").spec,
+            strategy=setting.strategy.name,
+            params=json.dumps({**vars(setting.sampling), **setting.strategy.model_dump()}),
+            sample=self.sample,
+            seed=setting.seed,
+            messages=turns,
+            path=tuple(node.index for node in answer.node.path()),
+            answer=answer.text,
+            stop=answer.stop,
+            verdict=verdict,
+            usage=Tokens.total(turn.usage for turn in turns if turn.model),
+            cost_usd=float(UNKNOWN),
+            error=failure,
+            started=started.isoformat(timespec="milliseconds"),
+            ended=_now().isoformat(timespec="milliseconds"),
             versions=setting.versions,
         )
 

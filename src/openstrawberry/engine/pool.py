@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def run_pool(jobs: Iterable[T], work: Callable[[T], Awaitable[None]], concurrency: int) -> None:
-    """Calls `work` for each job, at most `concurrency` at a time. The first exception stops everything and is raised."""
+    """Calls `work` for each job, at most `concurrency` at a time. The first exception stops everything."""
     source = iter(jobs)
     workers = [asyncio.create_task(_worker(source, work)) for _ in range(concurrency)]
     try:

@@ -32,13 +32,17 @@ class Guarded:
         provider = self.spec.partition(":")[0]
         if not reply.content.strip() and reply.finish_reason in ("stop", "unknown"):
             raise ProviderError(
-                f"{self.spec} answered with nothing.", provider=provider, kind="malformed",
+                f"{self.spec} answered with nothing.",
+                provider=provider,
+                kind="malformed",
                 hint="Check the model's name and chat template, or choose another with --model.",
             )
         if len(reply.content) > max(FLOOR, CHARACTERS_PER_TOKEN * request.max_tokens):
             raise ProviderError(
                 f"{self.spec} answered with {len(reply.content):,} characters where {request.max_tokens:,} tokens "
-                "were allowed.", provider=provider, kind="malformed",
+                "were allowed.",
+                provider=provider,
+                kind="malformed",
                 hint="Check that its server honours max_tokens, or choose another with --model.",
             )
         return reply

@@ -1,9 +1,9 @@
 """Paid work is never lost and never paid twice: every reply is on disk before anything reads it.
 
-`Recorded` is the outermost wrapper around a model. A reply is found again by `Request.key`, which `reply_key` makes from
-everything that decides it: model, role, sampling parameters, the hash chain of the conversation, the sample, and which
-draw at that point of the conversation it is (a repair or a second visit asks again and is a new draw). The same key is
-never on its way twice at the same time: whoever comes second waits for the first.
+`Recorded` is the outermost wrapper around a model. A reply is found again by `Request.key`, which `reply_key` makes
+from everything that decides it: model, role, sampling parameters, the hash chain of the conversation, the sample, and
+which draw at that point of the conversation it is (a repair or a second visit asks again and is a new draw). The same
+key is never on its way twice at the same time: whoever comes second waits for the first.
 """
 
 import asyncio
@@ -30,8 +30,18 @@ class ReplyRecord(Protocol):
 def reply_key(model: str, role: str, request: Request, chain: str, sample: int, draw: int) -> str:
     """The place of a reply in the record. `chain` is the hash of the conversation, `draw` counts asks at its end."""
     parts = (
-        model, role, request.temperature, request.top_p, request.max_tokens, request.stop, request.seed,
-        request.reasoning, json.dumps(request.response_schema, sort_keys=True), chain, sample, draw,
+        model,
+        role,
+        request.temperature,
+        request.top_p,
+        request.max_tokens,
+        request.stop,
+        request.seed,
+        request.reasoning,
+        json.dumps(request.response_schema, sort_keys=True),
+        chain,
+        sample,
+        draw,
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 

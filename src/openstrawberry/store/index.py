@@ -73,9 +73,24 @@ class Index:
     def add(self, trace: Trace, place: Place) -> None:
         """Enters one trace. `commit` makes it last."""
         row = (
-            trace.id, place.file, place.offset, place.length, trace.problem.id, trace.problem.question, trace.sample,
-            trace.model, trace.strategy, trace.stop, trace.verdict.status, trace.turns, _max_turns(trace),
-            trace.problem.difficulty, trace.usage.input, trace.usage.cached_input, trace.usage.output, trace.seconds,
+            trace.id,
+            place.file,
+            place.offset,
+            place.length,
+            trace.problem.id,
+            trace.problem.question,
+            trace.sample,
+            trace.model,
+            trace.strategy,
+            trace.stop,
+            trace.verdict.status,
+            trace.turns,
+            _max_turns(trace),
+            trace.problem.difficulty,
+            trace.usage.input,
+            trace.usage.cached_input,
+            trace.usage.output,
+            trace.seconds,
             trace.error.message,
         )
         self._db.execute(f"replace into traces values ({','.join('?' * _COLUMNS)})", row)

@@ -13,7 +13,6 @@ counted. The directory is made by the first thing worth keeping, so a command th
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -27,6 +26,8 @@ from openstrawberry.chat import Reply
 from openstrawberry.errors import SetupError
 from openstrawberry.store.committer import Committer
 from openstrawberry.store.index import Index, Place
+from openstrawberry.store.lock import lock
+from openstrawberry.store.reading import read_run
 from openstrawberry.trace import Trace
 
 FILE_LIMIT = 512 * 1024 * 1024  # bytes after which the next traces file is begun
@@ -119,7 +120,7 @@ class RunDirectory:
             return
         with _explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self.path)
+            self._lock = lock(self.path)
             self._write_run(finished="")
             self._index = Index(self.path)
             self._index.catch_up(repair=True)
@@ -133,8 +134,12 @@ class RunDirectory:
         file = self.path / "run.json"
         old = read_run(self.path) if file.exists() else {}
         run = {
-            "schema": 1, "created": old.get("created", _now()), "finished": finished, "digest": self.digest,
-            "identity": self._identity, "config": self._config,
+            "schema": 1,
+            "created": old.get("created", _now()),
+            "finished": finished,
+            "digest": self.digest,
+            "identity": self._identity,
+            "config": self._config,
         }
         temporary = file.with_suffix(".tmp")
         with temporary.open("w", encoding="utf-8") as out:
@@ -188,105 +193,9 @@ class RunDirectory:
             await write
 
 
-def read_run(path: Path) -> dict[str, Any]:
-    """`run.json` of a run directory.
-
-    Raises:
-        SetupError: it is missing or damaged.
-    """
-    try:
-        run = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SetupError(f"{path} is no run directory that can be read ({error}): name one made by generate.") from error
-    if not isinstance(run, dict):
-        raise SetupError(f"{path / 'run.json'} is damaged: restore it, or start again with another --out.")
-    return run
-
-
-def read_traces(path: Path) -> Iterator[Trace]:
-    """The traces of a run, newest line of each, with later verdicts laid over them. Safe while the run goes on.
-
-    Raises:
-        SetupError: `path` is no run directory.
-    """
-    read_run(path)
-    verdicts = _verdicts(path)
-    index = Index(path)
-    try:
-        index.catch_up(repair=False)
-        for place in index.places():
-            with (path / place.file).open("rb") as file:
-                file.seek(place.offset)
-                trace = Trace.model_validate_json(file.read(place.length))
-            later = verdicts.get(trace.id)
-            yield trace.model_copy(update={"verdict": trace.verdict.model_copy(update=later)}) if later else trace
-    finally:
-        index.close()
-
-
-def _verdicts(path: Path) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for file in sorted(path.glob("verdicts-*.jsonl"), key=lambda file: file.stat().st_mtime_ns):
-        with file.open(encoding="utf-8") as lines:
-            for line in lines:
-                if line.endswith("\n"):
-                    row = json.loads(line)
-                    found[row.pop("id")] = row
-    return found
-
-
 def digest_of(identity: Mapping[str, Any]) -> str:
     """Short hash of what a continuation must share."""
     return hashlib.sha256(json.dumps(_plain(identity), sort_keys=True).encode()).hexdigest()[:16]
-
-
-def unfinished(home: Path, digest: str) -> Path | None:
-    """The newest run below `home` with this digest that has not finished and that no process is writing."""
-    found: list[tuple[str, Path]] = []
-    for file in home.glob("*/run.json"):
-        with contextlib.suppress(SetupError):
-            run = read_run(file.parent)
-            if run.get("digest") == digest and not run.get("finished") and not _is_locked(file.parent):
-                found.append((str(run.get("created")), file.parent))
-    return max(found)[1] if found else None
-
-
-def newest(home: Path) -> Path:
-    """The run below `home` that was started last.
-
-    Raises:
-        SetupError: there is none.
-    """
-    runs = [(str(read_run(file.parent).get("created")), file.parent) for file in home.glob("*/run.json")]
-    if not runs:
-        raise SetupError(f"There is no run in {home}: make one with `strawberry generate`.")
-    return max(runs)[1]
-
-
-def new_path(home: Path, *parts: str) -> Path:
-    """A directory name that is not taken: time, then `parts`."""
-    words = [datetime.now().strftime("%Y%m%d-%H%M%S"), *parts]
-    name = "-".join("".join(c if c.isalnum() or c in "._" else "-" for c in word).strip("-.") for word in words)[:100]
-    tries = (home / (name + suffix) for suffix in ("", *(f"-{number}" for number in range(2, 1000))))
-    return next(path for path in tries if not path.exists())
-
-
-def _locked(path: Path) -> BinaryIO:
-    lock = (path / "run.lock").open("ab")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.close()
-        raise SetupError(f"Another process is writing to {path}: wait for it, or use another folder with --out.") from error
-    return lock
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        _locked(path).close()
-    except SetupError:
-        return True
-    return False
 
 
 @contextlib.contextmanager

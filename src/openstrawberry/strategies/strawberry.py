@@ -72,5 +72,3 @@ class Strawberry(Strategy):
                 "write it as {every: 5, pool: sure} or {chance: 0.1, pool: sure}."
             ) from error
         return pool, self.final_every if pool == "final" else every, chance
-
-

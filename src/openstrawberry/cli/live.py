@@ -1,0 +1,196 @@
+"""How a run looks while it goes on: live on a terminal, plain lines when piped, JSON lines with `--json`."""
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+from openstrawberry.cli.render import MARKS, clean, json_line, show_summary
+from openstrawberry.engine.events import Event, Judged, TraceEnded, TraceStarted, TurnEnded
+from openstrawberry.trace import Node, Trace, turn_of
+
+if TYPE_CHECKING:
+    from openstrawberry.generate import Run
+    from openstrawberry.store.summary import Summary
+
+LINES_LIMIT = 60  # more problems than this: no line per problem, only the bar
+
+
+class RunView(Protocol):
+    """Shows a run while it goes on."""
+
+    def start(self, run: "Run") -> None: ...
+
+    def hear(self, event: Event) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def summary(self, summary: "Summary") -> None: ...
+
+
+def open_view(json: bool, watch: bool) -> RunView:
+    """The view that fits where the output goes."""
+    return JsonView() if json else TextView(Console(), watch)
+
+
+class TextView:
+    """For people. Follows one trace step by step, says a line per finished problem, and keeps a progress bar."""
+
+    def __init__(self, console: Console, watch: bool) -> None:
+        self.console = console
+        self.watch = watch
+        self.followed = ""
+        self.seen_any = False
+        self.verdicts: dict[str, list[Trace]] = defaultdict(list)
+        self.right = self.wrong = self.none = self.errors = 0
+        self.live: Live | None = None
+        self.samples = 1
+        self.lines = True
+
+    def start(self, run: "Run") -> None:
+        """Says what begins and where it is kept."""
+        config, total = run.config, run.total
+        self.samples = config.samples
+        self.lines = total is not None and total <= LINES_LIMIT
+        many = f"{total:,} problems" if total is not None else "problems"
+        self.console.print(
+            Text.assemble(
+                ("strawberry ", "bold red"),
+                (run.model.spec, "bold"),
+                f" · {run.strategy.name} · {many} × {config.samples} samples · {config.concurrency} at a time",
+            )
+        )
+        if run.skipped_rows:
+            self.console.print(f"{run.skipped_rows:,} rows that could not be read are left out.", style="yellow")
+        if run.directory.resumed:
+            done = run.summary().traces - run.summary().failed
+            self.console.print(f"Going on with {run.directory.path}: {done:,} traces are there.")
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        made = run.summary().traces - run.summary().failed
+        whole = total * config.samples if total is not None else None
+        self.bar = self.progress.add_task("traces", total=whole, completed=made)
+        if self.console.is_terminal:
+            self.live = Live(self.progress, console=self.console, refresh_per_second=8)
+            self.live.start()
+
+    def hear(self, event: Event) -> None:
+        """Shows one event."""
+        if isinstance(event, TraceStarted):
+            if not self.followed and (self.watch or not self.seen_any):
+                self.followed, self.seen_any = event.trace_id, True
+                self.console.print(Text(f"\n{clean(event.question)}", style="bold"))
+        elif isinstance(event, TurnEnded) and event.trace_id == self.followed:
+            show_turn(self.console, event.node)
+        elif isinstance(event, Judged) and event.trace_id == self.followed:
+            mark, style = MARKS.get(event.verdict.status, ("?", "yellow"))
+            self.console.print(Text(f"  {mark} {clean(event.answer) or 'no answer'} ({event.verdict.status})\n", style))
+        elif isinstance(event, TraceEnded):
+            self._ended(event.trace)
+
+    def _ended(self, trace: Trace) -> None:
+        if trace.id == self.followed:
+            self.followed = ""
+        self.right += trace.correct
+        self.wrong += trace.verdict.status == "incorrect"
+        self.errors += trace.stop == "error"
+        self.none += trace.verdict.status not in ("correct", "incorrect") and trace.stop != "error"
+        counts = f"[green]✓ {self.right:,}[/] [red]✗ {self.wrong:,}[/] [yellow]– {self.none:,}[/]"
+        failed = f" [red]! {self.errors:,}[/]" if self.errors else ""
+        self.progress.update(self.bar, advance=1, description=counts + failed)
+        group = self.verdicts[trace.problem.id]
+        group.append(trace)
+        if len(group) == self.samples:
+            if self.lines:
+                self.console.print(problem_line(group, self.console.width))
+            del self.verdicts[trace.problem.id]
+
+    def stop(self) -> None:
+        """Takes the live display down."""
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+    def summary(self, summary: "Summary") -> None:
+        """The last words."""
+        show_summary(self.console, summary)
+
+
+class JsonView:
+    """For programs: one JSON object per line."""
+
+    def start(self, run: "Run") -> None:
+        """Says what begins."""
+        json_line(
+            event="run",
+            path=str(run.directory.path),
+            model=run.model.spec,
+            problems=run.total,
+            samples=run.config.samples,
+            resumed=run.directory.resumed,
+        )
+
+    def hear(self, event: Event) -> None:
+        """Writes turns and finished traces."""
+        if isinstance(event, TurnEnded):
+            turn = turn_of(event.node)
+            json_line(
+                event="turn",
+                trace=event.trace_id,
+                **turn.model_dump(include={"content", "title", "latency_s", "finish_reason", "model", "usage"}),
+            )
+        elif isinstance(event, TraceEnded):
+            trace = event.trace
+            json_line(
+                event="trace",
+                trace=trace.id,
+                problem=trace.problem.id,
+                question=trace.problem.question,
+                sample=trace.sample,
+                answer=trace.answer,
+                stop=trace.stop,
+                status=trace.verdict.status,
+                turns=trace.turns,
+                seconds=trace.seconds,
+                usage=trace.usage.model_dump(),
+                error=trace.error.message,
+            )
+
+    def stop(self) -> None:
+        """Nothing to take down."""
+
+    def summary(self, summary: "Summary") -> None:
+        """Writes the summary."""
+        json_line(event="summary", **{**vars(summary), "path": str(summary.path)})
+
+
+def show_turn(console: Console, node: Node) -> None:
+    """One step: its title and time, and what was said."""
+    if node.reply is None or node.parent is None:
+        return
+    asked = node.parent.content.strip().splitlines()[-1] if node.parent.content.strip() else ""
+    console.print(Text(f"  {clean(asked)[:100]}", style="dim"))
+    head = f"  {sum(n.reply is not None for n in node.path()):>3}  {node.reply.latency_s:5.2f}s  "
+    body = clean(node.content).strip()
+    console.print(Text(head, style="cyan") + Text(body.replace("\n", "\n" + " " * len(head))))
+
+
+def problem_line(traces: list[Trace], width: int = 80) -> Text:
+    """One finished problem: how many of its samples were right, and what was answered."""
+    right = sum(trace.correct for trace in traces)
+    style = "green" if right == len(traces) else "yellow" if right else "red"
+    steps = sorted(trace.turns for trace in traces)
+    question = " ".join(clean(traces[0].problem.question).split())
+    tail = f"  {steps[0]}–{steps[-1]} turns" if steps[0] != steps[-1] else f"  {steps[0]} turns"
+    room = max(20, width - 8 - len(tail))
+    line = Text(f"{right:>3}/{len(traces)} ", style=style)
+    return line + Text(question if len(question) <= room else question[: room - 1] + "…") + Text(tail, style="dim")

@@ -1,0 +1,93 @@
+"""Finds run directories and reads them; needs no lock, and is safe while a run goes on."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from openstrawberry.errors import SetupError
+from openstrawberry.store.index import Index
+from openstrawberry.store.lock import is_locked
+from openstrawberry.trace import Trace
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """`run.json` of a run directory.
+
+    Raises:
+        SetupError: it is missing or damaged.
+    """
+    try:
+        run = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SetupError(
+            f"{path} is no run directory that can be read ({error}): name one made by generate."
+        ) from error
+    if not isinstance(run, dict):
+        raise SetupError(f"{path / 'run.json'} is damaged: restore it, or start again with another --out.")
+    return run
+
+
+def read_traces(path: Path) -> Iterator[Trace]:
+    """The traces of a run, newest line of each, with later verdicts laid over them. Safe while the run goes on.
+
+    Raises:
+        SetupError: `path` is no run directory.
+    """
+    read_run(path)
+    verdicts = _verdicts(path)
+    index = Index(path)
+    try:
+        index.catch_up(repair=False)
+        for place in index.places():
+            with (path / place.file).open("rb") as file:
+                file.seek(place.offset)
+                trace = Trace.model_validate_json(file.read(place.length))
+            later = verdicts.get(trace.id)
+            yield trace.model_copy(update={"verdict": trace.verdict.model_copy(update=later)}) if later else trace
+    finally:
+        index.close()
+
+
+def _verdicts(path: Path) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for file in sorted(path.glob("verdicts-*.jsonl"), key=lambda file: file.stat().st_mtime_ns):
+        with file.open(encoding="utf-8") as lines:
+            for line in lines:
+                if line.endswith("\n"):
+                    row = json.loads(line)
+                    found[row.pop("id")] = row
+    return found
+
+
+def unfinished(home: Path, digest: str) -> Path | None:
+    """The newest run below `home` with this digest that has not finished and that no process is writing."""
+    found: list[tuple[str, Path]] = []
+    for file in home.glob("*/run.json"):
+        with contextlib.suppress(SetupError):
+            run = read_run(file.parent)
+            if run.get("digest") == digest and not run.get("finished") and not is_locked(file.parent):
+                found.append((str(run.get("created")), file.parent))
+    return max(found)[1] if found else None
+
+
+def newest(home: Path) -> Path:
+    """The run below `home` that was started last.
+
+    Raises:
+        SetupError: there is none.
+    """
+    runs = [(str(read_run(file.parent).get("created")), file.parent) for file in home.glob("*/run.json")]
+    if not runs:
+        raise SetupError(f"There is no run in {home}: make one with `strawberry generate`.")
+    return max(runs)[1]
+
+
+def new_path(home: Path, *parts: str) -> Path:
+    """A directory name that is not taken: time, then `parts`."""
+    words = [datetime.now().strftime("%Y%m%d-%H%M%S"), *parts]
+    name = "-".join("".join(c if c.isalnum() or c in "._" else "-" for c in word).strip("-.") for word in words)[:100]
+    tries = (home / (name + suffix) for suffix in ("", *(f"-{number}" for number in range(2, 1000))))
+    return next(path for path in tries if not path.exists())
