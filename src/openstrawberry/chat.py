@@ -91,10 +91,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of a reply as it streams: visible text, or hidden reasoning."""
+    """A piece of a reply as it streams: visible text, or hidden reasoning.
+
+    `restart` has no text: the reply is asked for once more, and what was heard of it so far is void.
+    """
 
     text: str
-    channel: Literal["content", "reasoning"] = "content"
+    channel: Literal["content", "reasoning", "restart"] = "content"
 
 
 OnDelta = Callable[[Delta], None]
