@@ -1,0 +1,92 @@
+"""What one row of the provider table says, and what a provider is opened with.
+
+Nothing here imports an SDK: the table can be listed, and a spec can be refused, without paying for one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One row: how `name:...` is opened, and which environment variables belong to it.
+
+    `opener`: `module:attribute`, imported on first use and called with an `Opening`. `keys`, `base_urls` and `names`
+    are environment variables, looked up in this order; `variables` are further ones that only its opener understands.
+    `needs_name`: whether a spec must name a model. `unreachable`: what to do when nothing answers.
+    """
+
+    name: str
+    opener: str
+    keys: tuple[str, ...] = ()
+    key_optional: bool = False
+    base_url: str = ""
+    base_urls: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    needs_name: bool = True
+    aliases: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    unreachable: str = ""
+
+    @property
+    def key_variable(self) -> str:
+        """The variable to name when a key is wrong or missing; empty for models in process."""
+        return self.keys[0] if self.keys else ""
+
+    @property
+    def url_variables(self) -> tuple[str, ...]:
+        own = f"{self.name.upper()}_BASE_URL"
+        return self.base_urls if own in self.base_urls else (*self.base_urls, own)
+
+    @property
+    def name_variables(self) -> tuple[str, ...]:
+        own = f"{self.name.upper()}_MODEL_NAME"
+        return self.names if own in self.names else (*self.names, own)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Settings of one model that belong to the connection, not to a request.
+
+    `timeout`: seconds without a byte from the provider; `connect_timeout`: seconds to reach it. `connections`: most
+    requests open at once. `headers` and `extra` (top-level fields of the request body, options of Ollama's) are sent as
+    they are. `cache_ttl` (`5m` or `1h`) is Anthropic's. `num_ctx` and `keep_alive` are Ollama's. `device` and `dtype`
+    are for models in process.
+    """
+
+    base_url: str = ""
+    timeout: float = 600.0
+    connect_timeout: float = 10.0
+    connections: int = 1024
+    headers: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
+    cache_ttl: str = "5m"
+    num_ctx: int | None = None
+    keep_alive: str = "30m"
+    device: str = ""
+    dtype: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Everything that a provider module needs to make a `Model`. The key never shows in a repr.
+
+    `variables` holds the few further settings that single providers know, by variable name.
+    """
+
+    provider: Provider
+    spec: str
+    name: str
+    key: str = field(repr=False)
+    key_variable: str
+    base_url: str
+    url_variable: str
+    options: ModelOptions
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class ListsModels(Protocol):
+    """A model whose provider can say which models it has."""
+
+    async def names(self) -> tuple[str, ...]: ...

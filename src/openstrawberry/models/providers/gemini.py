@@ -1,0 +1,214 @@
+"""Google's Gemini through google-genai, protocol v1beta; the system prompt travels as `system_instruction`.
+
+The SDK's own HTTP client is always replaced by one of ours: with the default one it would pick aiohttp wherever that is
+installed, and then retry by itself after a random sleep.
+"""
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import httpx2
+from google import genai
+from google.genai import errors, types
+
+from openstrawberry.chat import Delta, FinishReason, Message, OnDelta, Reply, Request, Usage
+from openstrawberry.errors import ProviderError
+from openstrawberry.models.provider import Opening
+from openstrawberry.models.providers import wire
+from openstrawberry.models.providers.endpoint import pool
+from openstrawberry.models.providers.faults import Faults, faults_of
+
+BUDGETS = {"off": 0, "low": 1024, "medium": 8192, "high": 24576}
+LEVELS = {"off": "LOW", "low": "LOW", "medium": "MEDIUM", "high": "HIGH"}
+_CAUGHT = (errors.APIError, errors.UnknownApiResponseError, httpx2.HTTPError, httpx2.StreamError, ValueError,
+           AttributeError)  # fmt: skip
+
+
+def open_gemini(opening: Opening) -> "GeminiModel":
+    """A Gemini model, at Google or at a server that speaks its protocol."""
+    options = opening.options
+
+    async def reach_in_time(request: httpx2.Request) -> None:
+        request.extensions["timeout"]["connect"] = options.connect_timeout  # the SDK knows one timeout for all
+
+    hooks = {"request": [reach_in_time]}
+    http = httpx2.AsyncClient(**pool(httpx2, options), follow_redirects=True, event_hooks=hooks)
+    client = genai.Client(
+        vertexai=False,
+        api_key=opening.key,
+        http_options=types.HttpOptions(
+            api_version="v1beta",
+            base_url=opening.base_url,
+            headers=dict(options.headers),
+            timeout=int(options.timeout * 1000),
+            extra_body=dict(options.extra) or None,
+            httpx_async_client=http,
+        ),
+    )
+    return GeminiModel(opening, client, http, faults_of(opening))
+
+
+class GeminiModel:
+    """One model behind `generateContent` and `streamGenerateContent`."""
+
+    def __init__(self, opening: Opening, client: genai.Client, http: httpx2.AsyncClient, faults: Faults) -> None:
+        self._opening = opening
+        self._client = client
+        self._http = http
+        self._faults = faults
+
+    @property
+    def spec(self) -> str:
+        return self._opening.spec
+
+    async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
+        """See `Model.complete`."""
+        pieces = _Pieces()
+        async with aclosing(self._answers(request, on_delta is not None)) as answers:
+            async for answer in answers:
+                with self._faults.parsing():
+                    deltas = pieces.take(answer)
+                for delta in deltas if on_delta is not None else ():
+                    on_delta(delta)  # type: ignore[misc]
+        if not pieces.finish:
+            raise self._faults.cut() if on_delta is not None else self._faults.malformed("no candidate in the answer")
+        return pieces.reply(self._opening)
+
+    async def names(self) -> tuple[str, ...]:
+        """The models that can hold a conversation."""
+        try:
+            listed = [model async for model in await self._client.aio.models.list()]
+        except _CAUGHT as error:
+            raise gemini_error(error, self._faults) from error
+        able = [model for model in listed if "generateContent" in (model.supported_actions or ["generateContent"])]
+        return tuple(sorted((model.name or "").removeprefix("models/") for model in able))
+
+    async def close(self) -> None:
+        await self._client.aio.aclose()
+        self._client.close()
+        await self._http.aclose()
+
+    async def _answers(self, request: Request, stream: bool) -> AsyncGenerator[types.GenerateContentResponse]:
+        """The whole answer, or its pieces."""
+        system, turns = wire.split_system(request.messages)
+        contents: Any = [_content(turn) for turn in turns]
+        config = self._config(request, system)
+        models, started = self._client.aio.models, False
+        try:
+            if not stream:
+                yield await models.generate_content(model=self._opening.name, contents=contents, config=config)
+                return
+            pieces = await models.generate_content_stream(model=self._opening.name, contents=contents, config=config)
+            async for piece in pieces:
+                started = True
+                yield piece
+        except _CAUGHT as error:
+            raise gemini_error(error, self._faults, started) from error
+
+    def _config(self, request: Request, system: list[str]) -> types.GenerateContentConfig:
+        schema = request.response_schema
+        return types.GenerateContentConfig(
+            system_instruction="\n\n".join(text for text in system if text) or None,
+            temperature=request.temperature,
+            top_p=request.top_p,
+            max_output_tokens=request.max_tokens,
+            stop_sequences=list(request.stop) or None,
+            seed=None if request.seed is None else request.seed % 2**31,
+            response_mime_type="application/json" if schema is not None else None,
+            response_json_schema=schema,
+            thinking_config=_thinking(self._opening.name, request.reasoning),
+            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+        )
+
+
+class _Pieces:
+    """What an answer has said so far."""
+
+    def __init__(self) -> None:
+        self.content: list[str] = []
+        self.reasoning: list[str] = []
+        self.finish = ""
+        self.usage: types.GenerateContentResponseUsageMetadata | None = None
+        self.model = ""
+
+    def take(self, answer: types.GenerateContentResponse) -> list[Delta]:
+        self.usage = answer.usage_metadata or self.usage
+        self.model = answer.model_version or self.model
+        blocked = answer.prompt_feedback.block_reason if answer.prompt_feedback else None
+        if not answer.candidates:
+            self.finish = "SAFETY" if blocked else self.finish
+            return []
+        candidate = answer.candidates[0]
+        reason = candidate.finish_reason
+        self.finish = str(getattr(reason, "value", reason)) if reason else self.finish
+        return [self._part(part) for part in (candidate.content and candidate.content.parts) or () if part.text]
+
+    def reply(self, opening: Opening) -> Reply:
+        usage = self.usage or types.GenerateContentResponseUsageMetadata()
+        return Reply(
+            content="".join(self.content),
+            reasoning="".join(self.reasoning),
+            finish_reason=_finish(self.finish),
+            usage=Usage(
+                input=usage.prompt_token_count,
+                cached_input=usage.cached_content_token_count,
+                output=wire.total(usage.candidates_token_count, usage.thoughts_token_count),
+                reasoning=usage.thoughts_token_count,
+            ),
+            model=f"{opening.provider.name}:{self.model or opening.name}",
+        )
+
+    def _part(self, part: types.Part) -> Delta:
+        text = part.text or ""
+        (self.reasoning if part.thought else self.content).append(text)
+        return Delta(text, "reasoning" if part.thought else "content")
+
+
+def gemini_error(error: Exception, faults: Faults, started: bool = False) -> ProviderError:
+    """Every exception that google-genai lets through, as one of ours."""
+    if isinstance(error, errors.APIError):
+        headers = dict(getattr(error.response, "headers", None) or {})
+        message = error.message or str(error)
+        if error.code == 429 and re.search(r"per ?day", str(error.details), re.IGNORECASE):
+            message += " (daily allowance)"
+        code = "rate_limit_error" if error.code == 429 and "per" not in message.lower() else ""
+        return faults.of_status(error.code or 0, message, code=code, headers=headers, retry_after=_delay(error.details))
+    if isinstance(error, httpx2.TimeoutException):
+        return faults.timeout(error)
+    if isinstance(error, httpx2.HTTPError | httpx2.StreamError):
+        broken = started or isinstance(error, httpx2.StreamError)
+        return faults.cut(error) if broken else faults.connection(error)
+    return faults.malformed(error)
+
+
+def _delay(details: object) -> float | None:
+    """Seconds of the `RetryInfo` that Google puts into the body."""
+    inner = details.get("error", details) if isinstance(details, dict) else {}
+    rows = inner.get("details") if isinstance(inner, dict) else None
+    for row in rows if isinstance(rows, list) else ():
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)s", str(row.get("retryDelay", ""))) if isinstance(row, dict) else None
+        if found:
+            return float(found[1])
+    return None
+
+
+def _content(turn: Message) -> types.Content:
+    role = "model" if turn.role == "assistant" else "user"
+    return types.Content.model_construct(role=role, parts=[types.Part.model_construct(text=turn.content)])
+
+
+def _thinking(name: str, effort: str | None) -> types.ThinkingConfig | None:
+    """Budgets for the 2.5 generation, levels for the later ones; thoughts are asked for where a model has them."""
+    if effort is None:
+        return types.ThinkingConfig(include_thoughts=True) if re.search(r"gemini-(2\.5|[3-9])", name) else None
+    thoughts = effort != "off"
+    if "gemini-2.5" in name:
+        return types.ThinkingConfig(include_thoughts=thoughts, thinking_budget=BUDGETS.get(effort, -1))
+    level = types.ThinkingLevel(LEVELS.get(effort, "HIGH"))
+    return types.ThinkingConfig(include_thoughts=thoughts, thinking_level=level)
+
+
+def _finish(reason: str) -> FinishReason:
+    return wire.finish(reason.removeprefix("IMAGE_"))

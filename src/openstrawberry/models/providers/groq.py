@@ -1,0 +1,32 @@
+"""Groq: OpenAI's protocol through Groq's own SDK."""
+
+import groq
+import httpx
+
+from openstrawberry.models.provider import Opening
+from openstrawberry.models.providers.endpoint import Endpoint, pool
+from openstrawberry.models.providers.faults import faults_of
+from openstrawberry.models.providers.openai_shaped import OpenAIShapedModel
+
+_PREFIX = "/openai/v1"
+
+
+class _GroqEndpoint(Endpoint):
+    """The SDK's base URL is the bare host, and every path begins with the same prefix."""
+
+    async def get(self, path: str) -> object:
+        return await super().get(_PREFIX + path)
+
+
+def open_groq(opening: Opening) -> OpenAIShapedModel:
+    """A model at Groq. A base URL that already ends in the SDK's own prefix is accepted too."""
+    options = opening.options
+    client = groq.AsyncGroq(
+        api_key=opening.key,
+        base_url=opening.base_url.rstrip("/").removesuffix(_PREFIX),
+        max_retries=0,
+        default_headers=options.headers,
+        http_client=groq.DefaultAsyncHttpxClient(**pool(httpx, options)),
+    )
+    endpoint = _GroqEndpoint(client, groq, httpx, f"{_PREFIX}/chat/completions", faults_of(opening))
+    return OpenAIShapedModel(opening, endpoint)

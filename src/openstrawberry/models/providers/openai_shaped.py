@@ -1,0 +1,261 @@
+"""Every provider that speaks OpenAI's chat completions: one class, and a table of what each spells its own way.
+
+A conversation is sent as it is, so each request begins with the bytes of the one before, which is what all of these
+cache by. A parameter that the model refuses by name is dropped, with a warning, and not sent again.
+"""
+
+import re
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from openstrawberry.chat import Delta, Message, OnDelta, Reply, Request, Usage
+from openstrawberry.errors import ProviderError
+from openstrawberry.models.provider import Opening
+from openstrawberry.models.providers import wire
+from openstrawberry.models.providers.endpoint import Endpoint
+from openstrawberry.models.providers.faults import Filtered
+from openstrawberry.models.providers.refusals import Refusals
+from openstrawberry.models.providers.think import ThinkSplitter
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What one provider spells its own way. An empty name means that it has no such parameter.
+
+    `reasoning` is how effort is asked for, `echo` the field in which past reasoning is sent back, `think_tags` whether
+    thoughts may come as plain text.
+    """
+
+    max_tokens: str = "max_tokens"
+    seed: str = "seed"
+    usage_in_stream: bool = True
+    cache_key: str = ""
+    schema: bool = True
+    reasoning: Literal["", "effort", "object", "switch", "template", "groq"] = "effort"
+    echo: str = ""
+    think_tags: bool = False
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    "openai": Dialect(max_tokens="max_completion_tokens", cache_key="prompt_cache_key"),
+    "azure": Dialect(max_tokens="max_completion_tokens"),
+    "groq": Dialect(max_tokens="max_completion_tokens", reasoning="groq", think_tags=True),
+    "cerebras": Dialect(max_tokens="max_completion_tokens", think_tags=True),
+    "mistral": Dialect(seed="random_seed", usage_in_stream=False),
+    "together": Dialect(think_tags=True),
+    "openrouter": Dialect(reasoning="object"),
+    "deepseek": Dialect(seed="", schema=False, reasoning="switch", echo="reasoning_content"),
+    "huggingface": Dialect(think_tags=True),
+    "replicate": Dialect(think_tags=True),
+    "vllm": Dialect(reasoning="template", think_tags=True),
+    "ollama": Dialect(think_tags=True),
+    "compat": Dialect(think_tags=True),
+}
+
+
+_THINKING = {"thinking": {"type": "enabled"}}
+
+
+class OpenAIShapedModel:
+    """A model behind chat completions. `underlying` is the model's own name where `name` is only a deployment's."""
+
+    def __init__(self, opening: Opening, endpoint: Endpoint, underlying: str = "") -> None:
+        self._spec = opening.spec
+        self._provider = opening.provider.name
+        self._name = opening.name
+        self._underlying = underlying or opening.name
+        self._dialect = DIALECTS.get(self._provider, Dialect())
+        self._extra = opening.options.extra
+        self._endpoint = endpoint
+        self._refusals = Refusals(opening.spec)
+
+    @property
+    def spec(self) -> str:
+        return self._spec
+
+    async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
+        """See `Model.complete`."""
+        while True:
+            fields = self._refusals.without(self._fields(request, on_delta is not None))
+            try:
+                return await self._once(wire.body(fields, map(self._message, request.messages)), on_delta)
+            except Filtered:
+                return Reply(content="", finish_reason="filter", model=f"{self._provider}:{self._name}")
+            except ProviderError as error:
+                if not self._refusals.learns(error, fields):
+                    raise
+
+    async def names(self) -> tuple[str, ...]:
+        """The models that the provider lists."""
+        listed = await self._endpoint.get("/models")
+        rows = listed.get("data", []) if isinstance(listed, dict) else listed
+        rows = rows if isinstance(rows, list) else []
+        return tuple(sorted(str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row))
+
+    async def close(self) -> None:
+        await self._endpoint.close()
+
+    async def _once(self, body: bytes, on_delta: OnDelta | None) -> Reply:
+        if on_delta is not None:
+            return await self._follow(body, on_delta)
+        answer = await self._endpoint.post(body)
+        with self._endpoint.faults.parsing():
+            return self._reply(answer)
+
+    def _fields(self, request: Request, stream: bool) -> dict[str, Any]:
+        dialect = self._dialect
+        return {
+            "model": self._name,
+            dialect.max_tokens: request.max_tokens,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "stop": list(request.stop) or None,
+            dialect.seed: request.seed,
+            dialect.cache_key: request.cache_key or None,
+            "response_format": self._schema(request),
+            **self._reasoning(request),
+            **({"stream": True} if stream else {}),
+            **({"stream_options": {"include_usage": True}} if stream and dialect.usage_in_stream else {}),
+            **self._extra,
+        }
+
+    def _schema(self, request: Request) -> dict[str, Any] | None:
+        if request.response_schema is None:
+            return None
+        if not self._dialect.schema:
+            return {"type": "json_object"}
+        named = {"name": "reply", "schema": request.response_schema, "strict": True}
+        return {"type": "json_schema", "json_schema": named}
+
+    def _reasoning(self, request: Request) -> dict[str, Any]:
+        effort, off = request.reasoning, request.reasoning == "off"
+        match self._dialect.reasoning if effort is not None else "":
+            case "effort":
+                return {"reasoning_effort": _least_effort(self._underlying) if off else effort}
+            case "object":
+                return {"reasoning": {"enabled": False} if off else {"effort": effort}}
+            case "switch":
+                return {"thinking": {"type": "disabled"}} if off else {**_THINKING, "reasoning_effort": effort}
+            case "template":
+                shared = {"chat_template_kwargs": {"enable_thinking": not off}}
+                return shared if off else {**shared, "reasoning_effort": effort}
+            case "groq":
+                levels = "gpt-oss" in self._name
+                said = ("low" if off else effort) if levels else ("none" if off else "default")
+                return {"reasoning_effort": said, "reasoning_format": None if levels or off else "parsed"}
+        return {}
+
+    def _message(self, message: Message) -> bytes:
+        head = b'{"role":"%b","content":%b' % (message.role.encode(), wire.encoded(message.content))
+        if self._dialect.echo and message.reasoning and message.role == "assistant":
+            head += b',"%b":%b' % (self._dialect.echo.encode(), wire.encoded(message.reasoning))
+        return head + b"}"
+
+    async def _follow(self, body: bytes, on_delta: OnDelta) -> Reply:
+        pieces = _Pieces(ThinkSplitter() if self._dialect.think_tags else ThinkSplitter(done=True))
+        async with aclosing(self._endpoint.stream(body)) as events:
+            async for event in events:
+                with self._endpoint.faults.parsing():
+                    deltas = pieces.take(event)
+                for delta in deltas:
+                    on_delta(delta)
+        if not pieces.finish:
+            raise self._endpoint.faults.cut()
+        for delta in pieces.splitter.end():
+            on_delta(delta)
+        return self._made(pieces.splitter, "refusal" if pieces.refused else pieces.finish, pieces.usage, pieces.model)
+
+    def _reply(self, answer: dict[str, Any]) -> Reply:
+        choice = answer["choices"][0]
+        message = choice["message"]
+        splitter = ThinkSplitter(done=not self._dialect.think_tags)
+        visible, hidden = _texts(message)
+        if hidden:
+            splitter = ThinkSplitter(done=True, reasoning=[hidden])
+        splitter.feed(visible)
+        splitter.end()
+        reason = "refusal" if message.get("refusal") else choice.get("finish_reason")
+        return self._made(splitter, reason, answer.get("usage"), answer.get("model"))
+
+    def _made(self, splitter: ThinkSplitter, reason: object, usage: object, model: object) -> Reply:
+        return Reply(
+            content="".join(splitter.content),
+            reasoning="".join(splitter.reasoning),
+            finish_reason=wire.finish(reason),
+            usage=usage_of(usage),
+            model=f"{self._provider}:{model or self._name}",
+        )
+
+
+class _Pieces:
+    """What a stream has said so far."""
+
+    def __init__(self, splitter: ThinkSplitter) -> None:
+        self.splitter = splitter
+        self.finish = ""
+        self.refused = False
+        self.usage: object = None
+        self.model: object = None
+
+    def take(self, event: dict[str, Any]) -> list[Delta]:
+        self.usage = event.get("usage") or (event.get("x_groq") or {}).get("usage") or self.usage
+        self.model = event.get("model") or self.model
+        if not event.get("choices"):
+            return []
+        choice = event["choices"][0]
+        delta = choice.get("delta") or {}
+        visible, hidden = _texts(delta)
+        self.finish = choice.get("finish_reason") or self.finish
+        self.refused = self.refused or bool(delta.get("refusal"))
+        deltas = [Delta(hidden, "reasoning")] if hidden else []
+        if hidden:
+            self.splitter.reasoning.append(hidden)
+            self.splitter.done = True
+        return deltas + (self.splitter.feed(visible) if visible else [])
+
+
+def _texts(message: Mapping[str, Any]) -> tuple[str, str]:
+    """The visible text and the reasoning of a message or a delta, whatever the field is called."""
+    content = message.get("content") or message.get("refusal") or ""
+    hidden = message.get("reasoning_content") or message.get("reasoning") or ""
+    if isinstance(content, list):  # Mistral's chunks
+        hidden = "".join(_text(part.get("thinking")) for part in content if part.get("type") == "thinking")
+        content = "".join(_text(part.get("text")) for part in content if part.get("type") == "text")
+    return _text(content), _text(hidden)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return "".join(_text(part.get("text")) for part in value)
+    if not isinstance(value, str | None):
+        raise TypeError(f"text is {type(value).__name__}")
+    return value or ""
+
+
+def usage_of(usage: object) -> Usage:
+    """OpenAI's counts: prompt tokens include cached ones, completion tokens include reasoning."""
+    if not isinstance(usage, dict):
+        return Usage()
+    before, after = _details(usage, "prompt_tokens_details"), _details(usage, "completion_tokens_details")
+    cached = wire.count(before.get("cached_tokens"))
+    return Usage(
+        input=wire.count(usage.get("prompt_tokens")),
+        cached_input=cached if cached is not None else wire.count(usage.get("prompt_cache_hit_tokens")),
+        cache_write=wire.count(before.get("cache_write_tokens")),
+        output=wire.count(usage.get("completion_tokens")),
+        reasoning=wire.count(after.get("reasoning_tokens")),
+    )
+
+
+def _details(usage: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    inner = usage.get(name)
+    return inner if isinstance(inner, dict) else {}
+
+
+def _least_effort(name: str) -> str:
+    """OpenAI's word for the least reasoning that `name` knows."""
+    if re.search(r"\bo\d", name):
+        return "low"
+    return "minimal" if re.search(r"gpt-5(?!\.\d)", name) else "none"

@@ -1,0 +1,230 @@
+"""From a spec, `provider:name`, to a `Model`; the one table of providers.
+
+Nothing but a row's own module imports its SDK, and that happens here, when a spec asks for it. Other packages add rows
+through the entry-point group `openstrawberry.providers`: the entry point's name is the provider's, its object is called
+with an `Opening` and returns a `Model`.
+"""
+
+import dataclasses
+import importlib
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from openstrawberry.errors import SetupError
+from openstrawberry.models.model import Model
+from openstrawberry.models.provider import ListsModels, ModelOptions, Opening, Provider
+from openstrawberry.registry import unknown
+from openstrawberry.settings import Settings
+
+GROUP = "openstrawberry.providers"
+_HERE = "openstrawberry.models.providers"
+_OPENAI = f"{_HERE}.openai_sdk:open_openai"
+
+PROVIDERS: tuple[Provider, ...] = (
+    Provider("berry", f"{_HERE}.local:open_berry", key_optional=True, needs_name=False),
+    Provider("openai", _OPENAI, ("OPENAI_API_KEY",), base_url="https://api.openai.com/v1",
+             variables=("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")),
+    Provider("azure", f"{_HERE}.openai_sdk:open_azure", ("AZURE_OPENAI_API_KEY",),
+             base_urls=("AZURE_OPENAI_ENDPOINT", "AZURE_BASE_URL"),
+             names=("AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_MODEL_NAME"),
+             variables=("OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION", "AZURE_OPENAI_MODEL_NAME")),
+    Provider("anthropic", f"{_HERE}.anthropic:open_anthropic", ("ANTHROPIC_API_KEY",),
+             base_url="https://api.anthropic.com"),
+    Provider("gemini", f"{_HERE}.gemini:open_gemini", ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+             base_url="https://generativelanguage.googleapis.com", base_urls=("GEMINI_BASE_URL", "GOOGLE_BASE_URL"),
+             aliases=("google",)),
+    Provider("groq", f"{_HERE}.groq:open_groq", ("GROQ_API_KEY",), base_url="https://api.groq.com"),
+    Provider("ollama", f"{_HERE}.ollama:open_ollama", ("OLLAMA_OPENAI_API_KEY", "OLLAMA_API_KEY"), key_optional=True,
+             base_url="http://127.0.0.1:11434", base_urls=("OLLAMA_HOST", "OLLAMA_BASE_URL"),
+             names=("OLLAMA_OPENAI_MODEL_NAME", "OLLAMA_MODEL_NAME"), variables=("OLLAMA_OPENAI_BASE_URL",),
+             unreachable="Start Ollama with `ollama serve`, or point OLLAMA_HOST at it."),
+    Provider("cerebras", _OPENAI, ("CEREBRAS_OPENAI_API_KEY", "CEREBRAS_API_KEY"),
+             base_url="https://api.cerebras.ai/v1"),
+    Provider("mistral", _OPENAI, ("MISTRAL_API_KEY",), base_url="https://api.mistral.ai/v1"),
+    Provider("together", _OPENAI, ("TOGETHERAI_API_TOKEN", "TOGETHER_API_KEY"),
+             base_url="https://api.together.xyz/v1"),
+    Provider("openrouter", _OPENAI, ("OPENROUTER_API_KEY",), base_url="https://openrouter.ai/api/v1"),
+    Provider("deepseek", _OPENAI, ("DEEPSEEK_API_KEY",), base_url="https://api.deepseek.com"),
+    Provider("huggingface", _OPENAI, ("HUGGING_FACE_HUB_TOKEN", "HF_TOKEN"),
+             base_url="https://router.huggingface.co/v1"),
+    Provider("replicate", _OPENAI, ("REPLICATE_API_TOKEN",), base_url="https://openai-proxy.replicate.com/v1"),
+    Provider("vllm", _OPENAI, ("VLLM_API_KEY",), key_optional=True, base_url="http://127.0.0.1:8000/v1",
+             unreachable="Start it with `vllm serve NAME`, or point VLLM_BASE_URL at it."),
+    Provider("compat", _OPENAI, ("COMPAT_API_KEY",), key_optional=True,
+             unreachable="Start the server, or check the address after the @ or in COMPAT_BASE_URL."),
+    Provider("hf", f"{_HERE}.hf:open_hf", key_optional=True),
+    Provider("scripted", f"{_HERE}.scripted:open_scripted", key_optional=True),
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ProviderState:
+    """What `strawberry doctor` shows of one row; never a key."""
+
+    name: str
+    key_variables: tuple[str, ...]
+    key_needed: bool
+    key_set: bool
+    base_url: str
+    models: tuple[str, ...]
+    listable: bool
+
+
+def open_model(spec: str, settings: Settings, **options: Any) -> Model:
+    """The model that `spec` names. `options` are fields of `ModelOptions`.
+
+    Raises:
+        SetupError: an unknown provider or option, no name, no key, or an address that is none.
+    """
+    fields = [field.name for field in dataclasses.fields(ModelOptions)]
+    for name in options:
+        if name not in fields:
+            raise SetupError(unknown("model option", name, fields))
+    name, _, rest = spec.partition(":")
+    provider = find_provider(name)
+    return _opener(provider)(_opening(provider, rest, settings, ModelOptions(**options)))
+
+
+def provider_names() -> tuple[str, ...]:
+    """Every provider's name, those of other packages last."""
+    own = tuple(provider.name for provider in PROVIDERS)
+    return own + tuple(point.name for point in entry_points(group=GROUP) if point.name not in own)
+
+
+def find_provider(name: str) -> Provider:
+    """The row called `name`.
+
+    Raises:
+        SetupError: there is none; the nearest one is offered.
+    """
+    for provider in PROVIDERS:
+        if name == provider.name or name in provider.aliases:
+            return provider
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            return Provider(name, point.value, (f"{name.upper()}_API_KEY",), key_optional=True, needs_name=False)
+    raise SetupError(unknown("provider", name, provider_names()))
+
+
+def provider_states(settings: Settings) -> tuple[ProviderState, ...]:
+    """Every row as the environment fills it."""
+    return tuple(_state(find_provider(name), settings) for name in provider_names())
+
+
+async def list_models(name: str, settings: Settings, **options: Any) -> tuple[str, ...]:
+    """The models that provider `name` lists right now, without its prefix; empty where it has no list.
+
+    Raises:
+        SetupError: no key, or no address.
+        ProviderError: it does not answer, or not with a list.
+    """
+    provider = find_provider(name)
+    if not _listable(provider):
+        return ()
+    model = _opener(provider)(_opening(provider, "-", settings, ModelOptions(**options)))
+    try:
+        return await cast(ListsModels, model).names()
+    finally:
+        await model.close()
+
+
+def _state(provider: Provider, settings: Settings) -> ProviderState:
+    url = settings.first(*provider.url_variables) or provider.base_url
+    names = next(filter(None, (settings.names(name, provider.name) for name in provider.name_variables)), ())
+    key_set = bool(settings.first(*provider.keys))
+    return ProviderState(
+        provider.name, provider.keys, not provider.key_optional, key_set, _without_user(url), names, _listable(provider)
+    )
+
+
+def _listable(provider: Provider) -> bool:
+    return provider in PROVIDERS and provider.name not in ("berry", "azure", "hf", "scripted")
+
+
+def _opener(provider: Provider) -> Callable[[Opening], Model]:
+    module, _, attribute = provider.opener.partition(":")
+    return cast(Callable[[Opening], Model], getattr(importlib.import_module(module), attribute))
+
+
+def _opening(provider: Provider, rest: str, settings: Settings, options: ModelOptions) -> Opening:
+    name, url_in_spec = _split_url(rest) if provider.key_variable else (rest, "")
+    name = name or _default_name(provider, settings)
+    url = url_in_spec or options.base_url or settings.first(*provider.url_variables) or provider.base_url
+    key_variable = next((name for name in provider.keys if settings.first(name)), provider.key_variable)
+    opening = Opening(
+        provider=provider,
+        spec=":".join(part for part in (provider.name, name) if part) + (f"@{url_in_spec}" if url_in_spec else ""),
+        name=name,
+        key=settings.first(*provider.keys),
+        key_variable=key_variable,
+        base_url=_checked_url(provider, url),
+        url_variable=next((name for name in provider.url_variables if settings.first(name)), provider.url_variables[0]),
+        options=options,
+        variables={name: settings.first(name) for name in provider.variables if settings.first(name)},
+    )
+    _check_key(opening)
+    return opening
+
+
+def _split_url(rest: str) -> tuple[str, str]:
+    for scheme in ("@http://", "@https://"):
+        name, found, tail = rest.rpartition(scheme)
+        if found:
+            return name, scheme[1:] + tail
+    return rest, ""
+
+
+def _default_name(provider: Provider, settings: Settings) -> str:
+    if not provider.needs_name:
+        return ""
+    for variable in provider.name_variables:
+        if names := settings.names(variable, provider.name):
+            return names[0]
+    raise SetupError(
+        f"Which model of {provider.name}? Write --model {provider.name}:NAME, or set {provider.name_variables[0]} "
+        "in the environment or in .env."
+    )
+
+
+def _check_key(opening: Opening) -> None:
+    provider, key = opening.provider, opening.key
+    if not key and not provider.key_optional:
+        names = " or ".join(provider.keys)
+        raise SetupError(f"{provider.name} needs a key: set {names} in the environment or in .env.")
+    if not (key.isascii() and key.isprintable()):
+        raise SetupError(f"{opening.key_variable} holds characters that no key has: paste the key again.")
+
+
+def _checked_url(provider: Provider, url: str) -> str:
+    if not url:
+        if provider.name == "compat":
+            raise SetupError(
+                "compat needs an address: write --model compat:NAME@http://127.0.0.1:8000/v1, or set COMPAT_BASE_URL."
+            )
+        return ""
+    if provider.name == "ollama" and "://" not in url:
+        host, _, port = url.partition(":")  # OLLAMA_HOST may be just a host, or a host and a port
+        url = f"http://{host or '127.0.0.1'}:{port or 11434}"
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good:
+        raise SetupError(
+            f"The address {url!r} for {provider.name} is not a URL: write it as http://127.0.0.1:8000/v1 "
+            f"in {provider.url_variables[0]}."
+        )
+    if parts.username or parts.password:
+        raise SetupError(
+            f"The address for {provider.name} has a name or password in it: put the key in "
+            f"{provider.key_variable} instead."
+        )
+    return url
+
+
+def _without_user(url: str) -> str:
+    head, at, tail = url.rpartition("@")
+    return f"{head.partition('://')[0]}://***@{tail}" if at else url
