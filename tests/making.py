@@ -44,3 +44,16 @@ def make_trace(
         started="2026-01-01T00:00:00+00:00",
         ended="2026-01-01T00:00:01+00:00",
     )
+
+
+class Memory:
+    """A reply record that forgets everything when it is dropped."""
+
+    def __init__(self) -> None:
+        self.replies: dict[str, Reply] = {}
+
+    def find(self, key: str) -> Reply | None:
+        return self.replies.get(key)
+
+    async def keep(self, key: str, reply: Reply) -> None:
+        self.replies[key] = reply

@@ -15,16 +15,17 @@ from typing import Any
 from openstrawberry import __version__
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.drive import Checker, Sampling, Setting, drive
-from openstrawberry.engine.events import Emit, TraceEnded, ignore
+from openstrawberry.engine.events import Emit, Retried, TraceEnded, ignore
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import SetupError
 from openstrawberry.models.guard import Guarded
 from openstrawberry.models.model import Model
-from openstrawberry.models.registry import ModelOptions, open_model
+from openstrawberry.models.registry import open_model
 from openstrawberry.models.replies import Recorded, ReplyRecord
 from openstrawberry.models.retry import Retrying, RetryPolicy
 from openstrawberry.problems.families import recognise
-from openstrawberry.problems.load import choose_verifier, load_problems
+from openstrawberry.problems.guess import guess_verifier
+from openstrawberry.problems.load import load_problems
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.settings import Settings
@@ -34,7 +35,8 @@ from openstrawberry.store.summary import Summary, summarise
 from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
 from openstrawberry.strategies.strategy import Strategy
 from openstrawberry.trace import Trace
-from openstrawberry.verifiers.verifier import Verdict, Verifiers
+from openstrawberry.verifiers.catalogue import VERIFIERS, Verifiers
+from openstrawberry.verifiers.verifier import Verdict
 
 _SDKS = {
     "openai": "openai",
@@ -80,13 +82,13 @@ class Run:
         self.prompts: PromptSet = load_prompts(self.strategy.name, config.prompts_used, config.prompts)
         self.skipped_rows = 0
         self.total = self._count()
-        self._base = open_model(config.model, settings, model_options(config))
+        self._base = open_model(config.model, settings, **model_options(config))
         identity = self._identity()
         digest = digest_of(identity)
         path = config.out or unfinished(config.home, digest) or self._new_path()
         self.directory = RunDirectory(path, identity, self._document())
-        self.verifiers = Verifiers(forced=config.verifier)
-        self.model = compose(self._base, self.directory, RetryPolicy(attempts=config.attempts))
+        self.verifiers = Verifiers(forced=config.verifier or "")
+        self.model = compose(self._base, self.directory, RetryPolicy(attempts=config.attempts), emit)
         self.setting = Setting(
             strategy=self.strategy,
             prompts=self.prompts,
@@ -140,7 +142,8 @@ class Run:
             limit=config.limit,
             seed=config.seed,
             skip_bad_rows=config.skip_bad_rows,
-            on_skip=self._skip,
+            known_verifiers=VERIFIERS.names(),
+            on_bad_row=self._skip,
         )
 
     def summary(self) -> Summary:
@@ -212,7 +215,7 @@ class Asking:
     def __init__(
         self, config: RunConfig, settings: Settings, question: str, answer: str | None, emit: Emit, stream: bool
     ) -> None:
-        verifier = config.verifier or (choose_verifier(question, answer) if answer is not None else "exact")
+        verifier = config.verifier or (guess_verifier(question, answer) if answer is not None else "exact")
         problem = Problem(question=question, answer=answer or "", verifier=verifier, source="ask")
         home = config.out or new_path(config.home, "ask", config.model.partition("@")[0])
         checker = None if answer is not None else _Unchecked()
@@ -241,15 +244,18 @@ class _Unchecked:
         return Verdict(status="unknown", detail="no known answer")
 
 
-def compose(model: Model, record: ReplyRecord, policy: RetryPolicy) -> Recorded:
+def compose(model: Model, record: ReplyRecord, policy: RetryPolicy, emit: Emit = ignore) -> Recorded:
     """The wrappers around a provider in their one order: record, retry, guard, provider."""
-    return Recorded(Retrying(Guarded(model), policy), record)
+    retrying = Retrying(
+        Guarded(model), policy, on_retry=lambda error, attempt, wait: emit(Retried(error, attempt, wait))
+    )
+    return Recorded(retrying, record)
 
 
-def model_options(config: RunConfig) -> ModelOptions:
+def model_options(config: RunConfig) -> dict[str, Any]:
     """What a provider may want to know beyond its spec."""
     given: dict[str, Any] = {"num_ctx": config.num_ctx, "keep_alive": config.keep_alive, "timeout": config.timeout}
-    return ModelOptions(**{name: value for name, value in given.items() if value is not None})
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def versions(config: RunConfig) -> dict[str, str]:

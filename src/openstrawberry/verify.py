@@ -10,8 +10,9 @@ from pathlib import Path
 
 from openstrawberry.store.reading import read_traces
 from openstrawberry.trace import Trace
+from openstrawberry.verifiers.catalogue import Verifiers
 from openstrawberry.verifiers.extract import extract
-from openstrawberry.verifiers.verifier import Verdict, Verifiers
+from openstrawberry.verifiers.verifier import Verdict
 
 _AT_ONCE = 256
 
@@ -35,7 +36,7 @@ async def recheck(run: Path, verifier: str | None) -> Recheck:
     Raises:
         SetupError: no such run or verifier.
     """
-    checker = Verifiers(forced=verifier)
+    checker = Verifiers(forced=verifier or "")
     result = Recheck(run / f"verdicts-{verifier or 'default'}.jsonl")
     fresh = result.file.with_suffix(".tmp")
     try:

@@ -1,5 +1,6 @@
 """How a run looks while it goes on: live on a terminal, plain lines when piped, JSON lines with `--json`."""
 
+import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from openstrawberry.cli.render import MARKS, clean, json_line, show_summary
-from openstrawberry.engine.events import Event, Judged, TraceEnded, TraceStarted, TurnEnded
+from openstrawberry.engine.events import Event, Judged, Retried, TraceEnded, TraceStarted, TurnEnded
 from openstrawberry.trace import Node, Trace, turn_of
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class TextView:
         self.live: Live | None = None
         self.samples = 1
         self.lines = True
+        self.said: dict[str, float] = {}
 
     def start(self, run: "Run") -> None:
         """Says what begins and where it is kept."""
@@ -94,8 +96,18 @@ class TextView:
         elif isinstance(event, Judged) and event.trace_id == self.followed:
             mark, style = MARKS.get(event.verdict.status, ("?", "yellow"))
             self.console.print(Text(f"  {mark} {clean(event.answer) or 'no answer'} ({event.verdict.status})\n", style))
+        elif isinstance(event, Retried):
+            self._retried(event)
         elif isinstance(event, TraceEnded):
             self._ended(event.trace)
+
+    def _retried(self, event: Retried) -> None:
+        """Says each kind of trouble once a minute: a thousand traces meet the same rate limit."""
+        now = time.monotonic()
+        if now - self.said.get(event.error.kind, -60.0) >= 60.0:
+            self.said[event.error.kind] = now
+            text = f"{clean(str(event.error))} Asking again in {event.wait:.1f} s."
+            self.console.print(Text(text, style="yellow"), soft_wrap=True)
 
     def _ended(self, trace: Trace) -> None:
         if trace.id == self.followed:

@@ -32,7 +32,7 @@ def command(
         verifier=verifier,
         seed=seed or 0,
         skip_bad_rows=bool(skip_bad_rows),
-        on_skip=skipped.append,
+        on_bad_row=skipped.append,
     )
     if json:
         for problem in islice(found, limit):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from openstrawberry.chat import Delta
+from openstrawberry.errors import ProviderError
 from openstrawberry.strategies.strategy import AskRole
 from openstrawberry.trace import Node, Trace
 from openstrawberry.verifiers.verifier import Verdict
@@ -44,6 +45,15 @@ class TurnEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Retried:
+    """A call failed and is made again after `wait` seconds."""
+
+    error: ProviderError
+    attempt: int
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """An answer was checked."""
 
@@ -59,7 +69,7 @@ class TraceEnded:
     trace: Trace
 
 
-Event = TraceStarted | TurnStarted | Streamed | TurnEnded | Judged | TraceEnded
+Event = TraceStarted | TurnStarted | Streamed | TurnEnded | Retried | Judged | TraceEnded
 Emit = Callable[[Event], None]
 
 

@@ -49,7 +49,8 @@ def reply_key(model: str, role: str, request: Request, chain: str, sample: int, 
 class Recorded:
     """Replays what is recorded, asks `model` for the rest, and records it before handing it on.
 
-    `proven` tells whether any reply of this run has succeeded. `replayed` and `asked` count replies.
+    `proven` tells whether the model itself has answered since we began (a replay proves nothing about a key or a
+    server). `replayed` and `asked` count replies.
     """
 
     def __init__(self, model: Model, record: ReplyRecord) -> None:
@@ -71,7 +72,6 @@ class Recorded:
             await asyncio.wait([flying])
         known = self._record.find(request.key)
         if known is not None:
-            self.proven = True
             self.replayed += 1
             if on_delta is not None:
                 on_delta(Delta(known.content))

@@ -1,0 +1,261 @@
+"""One trace, driven: what is recorded when it goes well and when it does not."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from openstrawberry.chat import Delta, Reply, Request, Usage
+from openstrawberry.engine.drive import Sampling, Setting, drive
+from openstrawberry.engine.events import Event, Judged, Streamed, TraceStarted, TurnEnded, TurnStarted
+from openstrawberry.errors import ProviderError, SetupError
+from openstrawberry.models.providers.scripted import ScriptedModel
+from openstrawberry.models.replies import Recorded
+from openstrawberry.prompts import PromptSet, load_prompts
+from openstrawberry.strategies.strategy import Answer, Ask, Check, Score, Steps, Strategy, Task, gather, together
+from openstrawberry.strategies.strawberry import Strawberry
+from openstrawberry.trace import Trace
+from openstrawberry.verifiers.catalogue import Verifiers
+from tests.making import PROBLEM, Memory
+
+BRIEF = load_prompts("strawberry", "brief")
+Answerer = Callable[[Request], Any]
+
+
+def setting(
+    answer: Answerer, strategy: Strategy | None = None, record: Memory | None = None, **fields: Any
+) -> Setting:
+    model = Recorded(ScriptedModel(answer=answer, spec="scripted:test"), record or Memory())
+    return Setting(strategy or Strawberry(), BRIEF, {"solver": model}, Verifiers(), identity="run", **fields)
+
+
+def run(setting: Setting, sample: int = 0) -> Trace:
+    return asyncio.run(drive(setting, PROBLEM, sample))
+
+
+def counting(request: Request) -> str:
+    turn = sum(message.role == "assistant" for message in request.messages)
+    return "<final_answer>3</final_answer>" if turn == 4 else f"Step {turn}."
+
+
+def test_a_chat_is_a_tree_with_one_leaf() -> None:
+    trace = run(setting(counting))
+    assert (trace.answer, trace.stop, trace.verdict.status) == ("3", "final_answer", "correct")
+    assert [turn.parent for turn in trace.messages] == list(range(-1, len(trace.messages) - 1))
+    assert trace.path == tuple(range(len(trace.messages)))
+    assert trace.turns == 5
+    assert [message.role for message in trace.chat] == ["system"] + ["user", "assistant"] * 5
+
+
+def test_every_column_has_one_type_whatever_happened() -> None:
+    def failing(request: Request) -> Any:
+        if len(request.messages) > 4:
+            raise ProviderError("down", provider="scripted", kind="overloaded", status=503)
+        return "Step."
+
+    good, bad = json.loads(run(setting(counting)).to_line()), json.loads(run(setting(failing)).to_line())
+    assert shape(good) == shape(bad)
+    assert bad["stop"] == "error"
+    assert bad["error"]["status"] == 503
+
+
+def shape(value: Any) -> Any:
+    """Types of a JSON value; lists by their first element, and no nulls anywhere."""
+    assert value is not None
+    if isinstance(value, dict):
+        return {key: shape(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])]
+    return type(value).__name__
+
+
+def test_unknown_tokens_are_minus_one_and_never_zero() -> None:
+    trace = run(setting(counting))
+    assert trace.usage.input == -1
+    assert trace.cost_usd == -1.0
+
+    def telling(request: Request) -> Reply:
+        return Reply(content=counting(request), finish_reason="stop", usage=Usage(input=7, output=2), model="m")
+
+    usage = run(setting(telling)).usage
+    assert (usage.input, usage.output, usage.cached_input) == (35, 10, -1)
+
+
+def test_events_tell_the_whole_story_in_order() -> None:
+    heard: list[Event] = []
+    run(setting(counting, stream=True, emit=heard.append))
+    kinds = [type(event) for event in heard]
+    assert kinds[:2] == [TraceStarted, TurnStarted]
+    assert kinds[-1] is Judged
+    assert kinds.count(TurnEnded) == 5
+    said = [event.delta for event in heard if isinstance(event, Streamed)]
+    assert "".join(delta.text for delta in said).endswith("<final_answer>3</final_answer>")
+    assert all(isinstance(delta, Delta) for delta in said)
+
+
+def test_until_something_has_worked_a_failure_ends_the_command() -> None:
+    def refusing(request: Request) -> Any:
+        raise ProviderError("No such model.", provider="scripted", kind="not_found", hint="Check --model.")
+
+    with pytest.raises(SetupError, match=r"No such model\. Check --model\."):
+        run(setting(refusing))
+
+
+def test_a_conversation_too_long_is_truncated_not_failed() -> None:
+    def short(request: Request) -> Any:
+        raise ProviderError("Too long.", provider="scripted", kind="context")
+
+    trace = run(setting(short))
+    assert (trace.stop, trace.verdict.status) == ("truncated", "unknown")
+
+
+def test_equal_first_requests_of_different_samples_are_different_draws() -> None:
+    record, seen = Memory(), []
+
+    def noting(request: Request) -> str:
+        seen.append((request.seed, request.key))
+        return counting(request)
+
+    shared = setting(noting, strategy=Strawberry(temperature=0.7), record=record)
+    assert run(shared, 0).id != run(shared, 1).id
+    assert len(set(seen)) == len(seen) == 10
+
+
+def test_a_trace_cut_in_the_middle_is_replayed_for_free() -> None:
+    record, asked = Memory(), []
+
+    def dying(request: Request) -> str:
+        asked.append(request.key)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return counting(request)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(setting(dying, record=record))
+    trace = run(setting(lambda request: asked.append(request.key) or counting(request), record=record))
+    assert trace.correct
+    assert len(asked) == 6  # five turns, and the one that was cut
+    assert len(set(asked)) == 5
+
+
+def test_more_turns_continue_by_replay() -> None:
+    record, asked = Memory(), []
+
+    def noting(request: Request) -> str:
+        asked.append(request.key)
+        return counting(request)
+
+    assert run(setting(noting, Strawberry(max_turns=3), record)).stop == "max_turns"
+    assert run(setting(noting, Strawberry(max_turns=9), record)).correct
+    assert len(asked) == len(set(asked)) == 5
+
+
+class Voting(Strategy):
+    """Three branches of unequal length; the first two answers that agree win, and the rest is dropped."""
+
+    name = "voting"
+
+    def solve(self, task: Task) -> Steps[Answer]:
+        root = task.user(task.problem.question)
+        group = together(*(self.branch(task, root, length) for length in (1, 2, 5)))
+        seen: list[str] = []
+        while group:
+            _, node = yield group
+            if node.content in seen:
+                return Answer("3", node)
+            seen.append(node.content)
+        return Answer("", root)
+
+    def branch(self, task: Task, root: Any, length: int) -> Steps[Any]:
+        node = root
+        for _ in range(length):
+            node = yield Ask(node)
+            node = task.user("next", after=node) if length > 1 else node
+        return node if length == 1 else (yield Ask(node))
+
+
+def test_a_branching_strategy_runs_on_the_same_driver_and_its_leftovers_are_cancelled() -> None:
+    open_calls = set()
+
+    async def slow(request: Request) -> str:
+        if len(request.messages) > 6:
+            open_calls.add(request.key)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                open_calls.discard(request.key)
+        return "three"
+
+    trace = asyncio.run(asyncio.wait_for(drive(setting(slow, Voting()), PROBLEM), 10))
+    assert trace.correct
+    assert not open_calls
+    parents = [turn.parent for turn in trace.messages]
+    assert parents.count(0) == 3
+    assert trace.path[0] == 0
+    assert all(turn.parent < number for number, turn in enumerate(trace.messages))
+
+
+def test_two_equal_asks_at_one_node_are_two_draws() -> None:
+    class Twice(Strategy):
+        name = "twice"
+
+        def solve(self, task: Task) -> Steps[Answer]:
+            root = task.user("q")
+            first, second = yield from gather(self.ask(root), self.ask(root))
+            return Answer(f"{first.key != second.key}", first)
+
+        def ask(self, root: Any) -> Steps[Any]:
+            return (yield Ask(root))
+
+    seeds = []
+    trace = run(setting(lambda request: seeds.append(request.seed) or "x", Twice()))
+    assert trace.answer == "True"
+    assert len(set(seeds)) == 2
+
+
+def test_a_strategy_may_ask_for_a_verdict_or_a_score() -> None:
+    class Asking(Strategy):
+        name = "asking"
+
+        def solve(self, task: Task) -> Steps[Answer]:
+            node = yield Ask(task.user("q"))
+            verdict = yield Check("3")
+            value = yield Score(node)
+            return Answer(f"{verdict.status} {value}", node)
+
+    async def scorer(node: Any) -> float:
+        return 0.25
+
+    assert run(setting(counting, Asking(), scorer=scorer)).answer == "correct 0.25"
+    with pytest.raises(SetupError, match="process reward model"):
+        run(setting(counting, Asking()))
+
+
+def test_a_fault_in_a_strategy_costs_its_trace_and_not_the_run() -> None:
+    class Faulty(Strategy):
+        name = "faulty"
+
+        def solve(self, task: Task) -> Steps[Answer]:
+            node = yield Ask(task.user("q"))
+            raise ZeroDivisionError(node.content)
+
+    trace = run(setting(counting, Faulty()))
+    assert (trace.stop, trace.error.kind) == ("error", "internal")
+    assert "ZeroDivisionError" in trace.error.message
+
+
+def test_sampling_reaches_the_request_and_the_strategys_choice_goes_first() -> None:
+    seen: list[Request] = []
+    run(setting(lambda request: seen.append(request) or counting(request), Strawberry(temperature=0.6),
+                sampling=Sampling(temperature=0.1, top_p=0.9, max_tokens=77, reasoning="low")))
+    assert {(r.temperature, r.top_p, r.max_tokens, r.reasoning) for r in seen} == {(0.6, 0.9, 77, "low")}
+    assert len({r.cache_key for r in seen}) == 1
+
+
+def test_a_prompt_set_of_the_users_own_is_used() -> None:
+    mine = PromptSet("mine", {**BRIEF.entries, "system": ["Be brief."], "first": "Q: {question}"})
+    model = Recorded(ScriptedModel(answer=counting, spec="scripted:test"), Memory())
+    trace = run(Setting(Strawberry(), mine, {"solver": model}, Verifiers()))
+    assert [turn.content for turn in trace.messages[:2]] == ["Be brief.", f"Q: {PROBLEM.question}"]
