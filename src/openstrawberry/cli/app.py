@@ -42,10 +42,10 @@ def top(version: bool = typer.Option(False, "--version", callback=_version, is_e
     """Grow, check and learn from the step-by-step reasoning of language models."""
 
 
-def main() -> None:
-    """Runs the command line; every failure on purpose leaves as one sentence on stderr."""
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line; every failure on purpose leaves as one sentence on stderr. Ends in `SystemExit`."""
     try:
-        app()
+        app(arguments)
     except StrawberryError as error:
         print(f"strawberry: {error}", file=sys.stderr)
         sys.exit(SET_UP_ERROR)

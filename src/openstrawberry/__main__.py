@@ -1,0 +1,5 @@
+"""`python -m openstrawberry` is `strawberry`."""
+
+from openstrawberry.cli.app import main
+
+main()

@@ -1,0 +1,5 @@
+"""Fixtures that more than one room uses."""
+
+from tests.cli.commands import shell
+
+__all__ = ["shell"]
