@@ -1,0 +1,79 @@
+"""Verifiers by name, and the collection that a run opens. Adding one is one file and one line here.
+
+Another package adds a verifier through an entry point in the group `openstrawberry.verifiers`: a class without required
+arguments that fits the protocol `Verifier`.
+"""
+
+from openstrawberry.errors import SetupError
+from openstrawberry.problems.problem import Problem
+from openstrawberry.registry import Registry
+from openstrawberry.verifiers.verifier import Verdict, Verifier
+
+VERIFIERS = Registry(
+    kind="verifier",
+    group="openstrawberry.verifiers",
+    table={
+        "exact": "openstrawberry.verifiers.exact:Exact",
+        "numeric": "openstrawberry.verifiers.numeric:Numeric",
+        "choice": "openstrawberry.verifiers.choice:Choice",
+        "math": "openstrawberry.verifiers.math:Math",
+        "gym": "openstrawberry.verifiers.gym:Gym",
+    },
+)
+
+
+def open_verifier(name: str) -> Verifier:
+    """The verifier called `name`; close it when done.
+
+    Raises:
+        SetupError: there is no such verifier; the nearest name is offered.
+    """
+    if name == "code" and name not in VERIFIERS.names():
+        raise SetupError(
+            "The verifier 'code', which runs unit tests, is not part of this version: use other problems, "
+            "or compare the text of the solution with --verifier exact."
+        )
+    verifier: Verifier = VERIFIERS.load(name)()
+    return verifier
+
+
+class Verifiers:
+    """Opens each verifier that the problems of a run name, once, and closes them all.
+
+    Args:
+        forced: a verifier to use for every problem, whatever the problem names; empty for the problem's own.
+
+    Raises:
+        SetupError: there is no verifier called `forced`.
+    """
+
+    def __init__(self, forced: str = "") -> None:
+        self._forced = forced
+        self._open: dict[str, Verifier] = {}
+        if forced:
+            self._get(forced)
+
+    async def verify(self, problem: Problem, answer: str) -> Verdict:
+        """The verdict of the verifier that the problem names, or of the forced one.
+
+        Raises:
+            SetupError: there is no such verifier.
+        """
+        return await self._get(self._forced or problem.verifier).verify(problem, answer)
+
+    async def close(self) -> None:
+        """Close every verifier that was opened."""
+        while self._open:
+            _, verifier = self._open.popitem()
+            await verifier.close()
+
+    async def __aenter__(self) -> "Verifiers":
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+    def _get(self, name: str) -> Verifier:
+        if name not in self._open:
+            self._open[name] = open_verifier(name)
+        return self._open[name]
