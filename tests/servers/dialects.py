@@ -137,13 +137,16 @@ def ollama(said: Said, stream: bool) -> Answer:
 
 def failure(protocol: str, status: int, message: str, code: str = "", **headers: str) -> Answer:
     """An error in the shape of `protocol`."""
-    if protocol == "ollama":
-        return Answer.of({"error": message}, status, **headers)
-    if protocol == "anthropic":
-        return Answer.of({"type": "error", "error": {"type": code or "api_error", "message": message}}, status, **headers)
-    if protocol == "gemini":
-        return Answer.of({"error": {"code": status, "message": message, "status": code or "ERROR"}}, status, **headers)
-    return Answer.of({"error": {"message": message, "type": "error", "code": code or None}}, status, **headers)
+    match protocol:
+        case "ollama":
+            body: dict[str, Any] = {"error": message}
+        case "anthropic":
+            body = {"type": "error", "error": {"type": code or "api_error", "message": message}}
+        case "gemini":
+            body = {"error": {"code": status, "message": message, "status": code or "ERROR"}}
+        case _:
+            body = {"error": {"message": message, "type": "error", "code": code or None}}
+    return Answer.of(body, status, **headers)
 
 
 def pieces(text: str) -> list[str]:

@@ -32,8 +32,8 @@ class Received:
 class Answer:
     """One response: `body` at once, or `chunks` streamed, each after `pause` seconds.
 
-    `fault`: `reset` drops the connection before the headers, `cut` drops it after the last chunk without an end,
-    `hang` never answers.
+    `fault`: `reset` drops the connection before the headers, `cut` drops it after the last chunk without an end, `hang`
+    never answers, `stall` never ends.
     """
 
     status: int = 200
@@ -42,7 +42,7 @@ class Answer:
     chunks: tuple[bytes, ...] | None = None
     pause: float = 0.0
     latency: float = 0.0
-    fault: Literal["", "reset", "cut", "hang"] = ""
+    fault: Literal["", "reset", "cut", "hang", "stall"] = ""
 
     @classmethod
     def of(cls, value: Any, status: int = 200, **headers: str) -> "Answer":
@@ -146,6 +146,8 @@ async def _write(answer: Answer, writer: asyncio.StreamWriter) -> bool:
             await asyncio.sleep(answer.pause)
         writer.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
         await writer.drain()
+    if answer.fault == "stall":
+        await asyncio.Event().wait()
     if answer.fault == "cut":
         await writer.drain()
         writer.close()

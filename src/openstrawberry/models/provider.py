@@ -49,16 +49,14 @@ class Provider:
 class ModelOptions:
     """Settings of one model that belong to the connection, not to a request.
 
-    `timeout`: seconds without a byte from the provider; `connect_timeout`: seconds to reach it. `connections`: most
-    requests open at once. `headers` and `extra` (top-level fields of the request body, options of Ollama's) are sent as
-    they are. `cache_ttl` (`5m` or `1h`) is Anthropic's. `num_ctx` and `keep_alive` are Ollama's. `device` and `dtype`
-    are for models in process.
+    `timeout`: seconds without a byte from the provider; `connect_timeout`: seconds to reach it. `headers` and
+    `extra` (top-level fields of the request body, options of Ollama's) are sent as they are. `cache_ttl` (`5m` or `1h`)
+    is Anthropic's. `num_ctx` and `keep_alive` are Ollama's. `device` and `dtype` are for models in process.
     """
 
     base_url: str = ""
     timeout: float = 600.0
     connect_timeout: float = 10.0
-    connections: int = 1024
     headers: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, object] = field(default_factory=dict)
     cache_ttl: str = "5m"

@@ -15,8 +15,9 @@ from openstrawberry.chat import Delta, Message, OnDelta, Reply, Request, Usage
 from openstrawberry.errors import ProviderError
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
-from openstrawberry.models.providers.endpoint import Endpoint, pool
+from openstrawberry.models.providers.endpoint import Endpoint
 from openstrawberry.models.providers.faults import faults_of
+from openstrawberry.models.providers.pool import pool
 from openstrawberry.models.providers.refusals import Refusals
 
 BUDGETS = {"low": 2048, "medium": 8192, "high": 24576}

@@ -11,17 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from openstrawberry.errors import ProviderError
-from openstrawberry.models.provider import ModelOptions
 from openstrawberry.models.providers.faults import Faults, error_fields
-
-
-def pool(http: ModuleType, options: ModelOptions) -> dict[str, Any]:
-    """Timeouts and limits for a client of `http`, which is httpx or httpx2: idle connections are kept, not reopened."""
-    most = options.connections
-    return {
-        "timeout": http.Timeout(options.timeout, connect=options.connect_timeout),
-        "limits": http.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=60.0),
-    }
 
 
 class Endpoint:

@@ -17,8 +17,8 @@ from openstrawberry.chat import Delta, FinishReason, Message, OnDelta, Reply, Re
 from openstrawberry.errors import ProviderError
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
-from openstrawberry.models.providers.endpoint import pool
 from openstrawberry.models.providers.faults import Faults, faults_of
+from openstrawberry.models.providers.pool import pool
 
 BUDGETS = {"off": 0, "low": 1024, "medium": 8192, "high": 24576}
 LEVELS = {"off": "LOW", "low": "LOW", "medium": "MEDIUM", "high": "HIGH"}

@@ -4,9 +4,10 @@ import groq
 import httpx
 
 from openstrawberry.models.provider import Opening
-from openstrawberry.models.providers.endpoint import Endpoint, pool
+from openstrawberry.models.providers.endpoint import Endpoint
 from openstrawberry.models.providers.faults import faults_of
 from openstrawberry.models.providers.openai_shaped import OpenAIShapedModel
+from openstrawberry.models.providers.pool import pool
 
 _PREFIX = "/openai/v1"
 

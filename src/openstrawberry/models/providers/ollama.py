@@ -19,8 +19,8 @@ from openstrawberry.errors import ProviderError
 from openstrawberry.models.model import Model
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
-from openstrawberry.models.providers.endpoint import pool
 from openstrawberry.models.providers.faults import Faults, faults_of
+from openstrawberry.models.providers.pool import pool
 from openstrawberry.models.providers.think import ThinkSplitter
 
 _CAUGHT = (ollama.ResponseError, ollama.RequestError, ConnectionError, httpx.HTTPError, httpx.StreamError,

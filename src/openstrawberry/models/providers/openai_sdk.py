@@ -8,13 +8,14 @@ import openai
 
 from openstrawberry.errors import SetupError
 from openstrawberry.models.provider import Opening
-from openstrawberry.models.providers.endpoint import Endpoint, pool
+from openstrawberry.models.providers.endpoint import Endpoint
 from openstrawberry.models.providers.faults import faults_of
 from openstrawberry.models.providers.openai_shaped import OpenAIShapedModel
+from openstrawberry.models.providers.pool import pool
 
 AZURE_API_VERSION = "2024-10-21"
 _PATH = "/chat/completions"
-_NO_KEY = "none"  # the SDK insists on one; local servers ignore it
+_NO_KEY = "none"  # the SDK insists on one; servers without keys ignore it
 
 
 def open_openai(opening: Opening) -> OpenAIShapedModel:
@@ -57,7 +58,6 @@ def open_azure(opening: Opening) -> OpenAIShapedModel:
 def _headers(opening: Opening) -> Mapping[str, str]:
     """The user's own headers; what the SDK would add for OpenAI alone is left out elsewhere."""
     had = {
-        "Authorization": opening.key,
         "OpenAI-Organization": opening.variables.get("OPENAI_ORG_ID"),
         "OpenAI-Project": opening.variables.get("OPENAI_PROJECT_ID"),
     }

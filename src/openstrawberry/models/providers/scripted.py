@@ -53,7 +53,7 @@ class Fault(BaseModel):
     status: int = 0
     retry_after: float | None = None
     times: int | None = None
-    then: "Line | None" = None
+    then: str | Said | None = None
 
 
 def _kind(value: object) -> str:
@@ -63,11 +63,14 @@ def _kind(value: object) -> str:
     return "text" if isinstance(value, str) else "fault" if fault else "said"
 
 
+One = Annotated[
+    Annotated[str, Tag("text")] | Annotated[Said, Tag("said")] | Annotated[Fault, Tag("fault")], Discriminator(_kind)
+]
 Line = Annotated[
     Annotated[str, Tag("text")]
     | Annotated[Said, Tag("said")]
     | Annotated[Fault, Tag("fault")]
-    | Annotated[tuple["Line", ...], Tag("choice"), Field(min_length=1)],
+    | Annotated[tuple[One, ...], Tag("choice"), Field(min_length=1)],
     Discriminator(_kind),
 ]
 
@@ -174,15 +177,12 @@ class ScriptedModel:
 
     def _drawn(self, line: Line, request: Request) -> str | Said:
         """Faults raised or passed, alternatives drawn by the seed and the length of the conversation."""
-        while not isinstance(line, str | Said):
-            if isinstance(line, Fault):
-                line = self._passed(line, request)
-            else:
-                drawn = hashlib.sha256(f"{request.seed}/{len(request.messages)}".encode()).digest()
-                line = line[int.from_bytes(drawn[:8], "big") % len(line)]
-        return line
+        if isinstance(line, tuple):
+            drawn = hashlib.sha256(f"{request.seed}/{len(request.messages)}".encode()).digest()
+            line = line[int.from_bytes(drawn[:8], "big") % len(line)]
+        return self._passed(line, request) if isinstance(line, Fault) else line
 
-    def _passed(self, fault: Fault, request: Request) -> Line:
+    def _passed(self, fault: Fault, request: Request) -> str | Said:
         asked = (id(fault), f"{request.seed}/{hash(request.messages)}")
         self._asked[asked] += 1
         if fault.times is not None and self._asked[asked] > fault.times and fault.then is not None:
