@@ -37,8 +37,8 @@ AZURE = Wire("azure:deployment", "openai", "AZURE_OPENAI_ENDPOINT", "AZURE_OPENA
 ANTHROPIC = Wire("anthropic:claude", "anthropic", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY")
 GEMINI = Wire("gemini:gemini-2.5-flash", "gemini", "GEMINI_BASE_URL", "GEMINI_API_KEY")
 GROQ = Wire("groq:llama", "openai", "GROQ_BASE_URL", "GROQ_API_KEY")
-OLLAMA = Wire("ollama:mistral:v0.3", "ollama", "OLLAMA_HOST")
-COMPAT = Wire("compat:local", "openai", "COMPAT_BASE_URL", "", "/v1")
+OLLAMA = Wire("ollama:mistral:v0.3", "ollama", "OLLAMA_HOST", "OLLAMA_API_KEY")
+COMPAT = Wire("compat:local", "openai", "COMPAT_BASE_URL", "COMPAT_API_KEY", "/v1")
 EVERY = (OPENAI, AZURE, ANTHROPIC, GEMINI, GROQ, OLLAMA, COMPAT)
 SHAPED = ("cerebras", "mistral", "together", "openrouter", "deepseek", "huggingface", "replicate", "vllm", "compat")
 

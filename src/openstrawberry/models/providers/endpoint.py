@@ -82,6 +82,5 @@ class Endpoint:
             raise self.faults.malformed(f"{type(answer).__name__} where a JSON object was due")
         if answer.get("error"):
             code, message = error_fields(answer)
-            status = answer["error"].get("code") if isinstance(answer["error"], dict) else 0
-            raise self.faults.of_status(status if isinstance(status, int) else 0, message, code=code)
+            raise self.faults.of_status(0, message, code=code)
         return answer

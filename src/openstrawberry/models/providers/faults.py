@@ -109,6 +109,7 @@ class Faults:
         retry_after: float | None = None,
     ) -> ProviderError:
         """An answer with an HTTP error, or an error object inside a stream (then `status` may be 0 or 200)."""
+        status = int(code) if status < 400 and code.isdigit() else status
         kind = kind_of(status, code, message)
         wait = retry_after if retry_after is not None else seconds_to_wait(headers or {})
         said = self._one_line(message) or "no reason given"

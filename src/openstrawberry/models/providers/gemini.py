@@ -23,7 +23,7 @@ from openstrawberry.models.providers.pool import pool
 BUDGETS = {"off": 0, "low": 1024, "medium": 8192, "high": 24576}
 LEVELS = {"off": "LOW", "low": "LOW", "medium": "MEDIUM", "high": "HIGH"}
 _CAUGHT = (errors.APIError, errors.UnknownApiResponseError, httpx2.HTTPError, httpx2.StreamError, ValueError,
-           AttributeError)  # fmt: skip
+           AttributeError, KeyError, TypeError)  # fmt: skip
 
 
 def open_gemini(opening: Opening) -> "GeminiModel":
@@ -100,10 +100,11 @@ class GeminiModel:
             if not stream:
                 yield await models.generate_content(model=self._opening.name, contents=contents, config=config)
                 return
-            pieces = await models.generate_content_stream(model=self._opening.name, contents=contents, config=config)
-            async for piece in pieces:
-                started = True
-                yield piece
+            stream_of: Any = models.generate_content_stream
+            async with aclosing(await stream_of(model=self._opening.name, contents=contents, config=config)) as pieces:
+                async for piece in pieces:
+                    started = True
+                    yield piece
         except _CAUGHT as error:
             raise gemini_error(error, self._faults, started) from error
 

@@ -98,9 +98,10 @@ class OllamaModel:
             if isinstance(answer, ollama.ChatResponse):
                 yield answer
                 return
-            async for part in answer:
-                started = True
-                yield part
+            async with aclosing(answer) as parts:
+                async for part in parts:
+                    started = True
+                    yield part
         except _CAUGHT as error:
             raise ollama_error(error, self._faults, started) from error
 

@@ -7,6 +7,7 @@ was used last is used next, so a request costs the same however many there are.
 
 import socket
 import urllib.request
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -30,16 +31,17 @@ def pool(http: ModuleType, options: ModelOptions) -> dict[str, Any]:
 
 def _transport(http: ModuleType, limits: Any) -> Any:
     """A transport made of transports with one connection each; how many there are at once is the caller's concern."""
-    context = http.create_ssl_context()
-    free: list[Any] = []
+    free: dict[str, list[Any]] = {"http": [], "https": []}
     made: list[Any] = []
+    certified = cache(http.create_ssl_context)  # slow to make, and not needed on loopback
 
     class Borrowed(http.AsyncByteStream):  # type: ignore[misc, name-defined]
         """A body whose end gives the connection back."""
 
-        def __init__(self, stream: Any, transport: Any) -> None:
+        def __init__(self, stream: Any, transport: Any, home: list[Any]) -> None:
             self._stream = stream
             self._transport = transport
+            self._home = home
 
         def __aiter__(self) -> Any:
             return self._stream.__aiter__()
@@ -50,20 +52,22 @@ def _transport(http: ModuleType, limits: Any) -> Any:
             finally:
                 transport, self._transport = self._transport, None
                 if transport is not None:
-                    free.append(transport)
+                    self._home.append(transport)
 
     class Connections(http.AsyncBaseTransport):  # type: ignore[misc, name-defined]
         async def handle_async_request(self, request: Any) -> Any:
-            if not free:
-                made.append(http.AsyncHTTPTransport(verify=context, limits=limits, socket_options=_ALIVE))
-                free.append(made[-1])
-            transport = free.pop()
+            home = free["https" if request.url.scheme == "https" else "http"]
+            if not home:
+                verify = certified() if home is free["https"] else False
+                made.append(http.AsyncHTTPTransport(verify=verify, limits=limits, socket_options=_ALIVE))
+                home.append(made[-1])
+            transport = home.pop()
             try:
                 response = await transport.handle_async_request(request)
             except BaseException:
-                free.append(transport)
+                home.append(transport)
                 raise
-            response.stream = Borrowed(response.stream, transport)
+            response.stream = Borrowed(response.stream, transport, home)
             return response
 
         async def aclose(self) -> None:
