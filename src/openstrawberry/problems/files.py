@@ -8,6 +8,7 @@ are fine; text must be UTF-8.
 
 import csv
 import difflib
+import importlib
 import json
 import math
 from collections.abc import Iterator
@@ -240,8 +241,8 @@ def _lone(text: str) -> bool:
 
 def _parquet(path: Path) -> Iterator[Row]:
     try:
-        import pyarrow.parquet as parquet
-        from pyarrow import ArrowException
+        parquet: Any = importlib.import_module("pyarrow.parquet")
+        broken: type[Exception] = importlib.import_module("pyarrow").ArrowException
     except ImportError as error:
         raise SetupError(
             f"Reading {path} needs pyarrow; install it with: pip install 'openstrawberry[parquet]'"
@@ -253,7 +254,7 @@ def _parquet(path: Path) -> Iterator[Row]:
                 for fields in batch.to_pylist():
                     number += 1
                     yield Row(f"row {number}", fields)
-    except ArrowException as error:
+    except broken as error:
         raise SetupError(f"{path} is not a whole Parquet file ({str(error)[:120]}): make it again.") from error
 
 

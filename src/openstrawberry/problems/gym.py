@@ -40,7 +40,7 @@ def gym_problems(request: Request) -> Iterator[Problem]:
         raise SetupError(near)
     size = whole_number(query, "size", request.limit or 100)
     seed = whole_number(query, "seed", request.seed, least=0)
-    config = {**query, "size": str(size), "seed": str(seed)}
+    config = dict(sorted({**query, "size": str(size), "seed": str(seed)}.items()))
     dataset = open_task(task, config)
     _refuse_blind_scorer(task, dataset)
     for index in range(size):

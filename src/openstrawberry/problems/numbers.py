@@ -110,8 +110,10 @@ def read_number(text: str) -> Number | None:
 
 
 def is_plain_number(text: str) -> bool:
-    """Whether `text` is a number and nothing else but a sign, a currency or a percent sign."""
-    if len(text) > MAX_CHARS or read_number(text) is None:
+    """Whether `text` is a number and nothing else but a sign, a currency or a percent sign; a LaTeX fraction is not."""
+    if re.fullmatch(r"-?\d{1,18}(?:\.\d{1,18})?", text, re.ASCII):
+        return True  # nearly every number of nearly every file
+    if len(text) > MAX_CHARS or re.search(r"\\[A-Za-z]", text) or read_number(text) is None:
         return False
     bare = _PLAIN_DRESSING.sub("", _undress(text).rpartition("=")[2])
     return (
