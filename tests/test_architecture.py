@@ -26,9 +26,10 @@ ORDER = [
     "doctor",
     "berry",
     "cli",
+    "__main__",
 ]
-# berry's runtime only reads files; its recipe comes later in the pipeline than the model that runs it.
-EXCEPTIONS = {("models", "berry.runtime")}
+# The model that ships in the package is read by its provider: these files of its room stand as low as `chat`.
+LOW = {"berry.runtime", "berry.shape", "berry.tokenizer"}
 
 
 def modules() -> list[tuple[str, Path]]:
@@ -58,7 +59,8 @@ def test_imports_run_one_way() -> None:
         room = name.split(".")[0]
         for target in imported(path):
             other = target.split(".")[0]
-            if room != "__init__" and (room, target) not in EXCEPTIONS and ORDER.index(other) > ORDER.index(room):
+            place = ORDER.index("chat") if name in LOW else ORDER.index(room if room != "__init__" else "__main__")
+            if target not in LOW and ORDER.index(other) > place:
                 backwards.append(f"{name} imports {target}")
     assert not backwards
 

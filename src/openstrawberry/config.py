@@ -52,6 +52,12 @@ class RunConfig(BaseModel):
         return self.model.partition(":")[0]
 
     @property
+    def short_model(self) -> str:
+        """The model's spec without address and folders, for the names of run directories."""
+        provider, _, name = self.model.partition("@")[0].partition(":")
+        return f"{provider}-{name.rstrip('/').rpartition('/')[2]}".rstrip("-")
+
+    @property
     def prompts_used(self) -> str:
         """The name of the prompt set: the one asked for, else `brief` for small models and `full` for others."""
         return self.prompt_set or ("brief" if self.provider in SMALL_MODELS else "full")

@@ -202,7 +202,7 @@ class Run:
         return {**config, "options": self.strategy.model_dump(), "versions": versions(self.config)}
 
     def _new_path(self) -> Path:
-        return new_path(self.config.home, self.config.model.partition("@")[0], self.strategy.name)
+        return new_path(self.config.home, self.config.short_model, self.strategy.name)
 
 
 class Asking:
@@ -217,7 +217,7 @@ class Asking:
     ) -> None:
         verifier = config.verifier or (guess_verifier(question, answer) if answer is not None else "exact")
         problem = Problem(question=question, answer=answer or "", verifier=verifier, source="ask")
-        home = config.out or new_path(config.home, "ask", config.model.partition("@")[0])
+        home = config.out or new_path(config.home, "ask", config.short_model)
         checker = None if answer is not None else _Unchecked()
         self._problem = problem
         self._run = Run(config.model_copy(update={"out": home}), settings, emit, stream, [problem], checker)

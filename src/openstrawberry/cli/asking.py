@@ -80,7 +80,7 @@ class AskView:
             if count >= 0
         ]
         self.console.print(
-            Text(f"\n{mark} {clean(trace.answer)}".rstrip(), style=style) + Text(f"  ({clean(checked)})", "dim")
+            Text.assemble((f"\n{mark} {clean(trace.answer)}".rstrip(), style), (f"  ({clean(checked)})", "dim"))
         )
         self.console.print(
             Text(" · ".join([f"{trace.turns} turns", f"{time.monotonic() - self.began:.1f} s", *known]), "dim")

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from openstrawberry.cli.render import MARKS, clean, json_line, show_summary
+from openstrawberry.cli.render import MARKS, clean, json_line, shorten, show_summary
 from openstrawberry.engine.events import Event, Judged, Retried, TraceEnded, TraceStarted, TurnEnded
 from openstrawberry.trace import Node, Trace, turn_of
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from openstrawberry.generate import Run
     from openstrawberry.store.summary import Summary
 
+STEP_LIMIT = 600  # characters of one step that are shown; the trace on disk has all
 LINES_LIMIT = 60  # more problems than this: no line per problem, only the bar
 
 
@@ -51,6 +52,7 @@ class TextView:
         self.samples = 1
         self.lines = True
         self.said: dict[str, float] = {}
+        self.held: list[Text] = []
 
     def start(self, run: "Run") -> None:
         """Says what begins and where it is kept."""
@@ -123,11 +125,19 @@ class TextView:
         group.append(trace)
         if len(group) == self.samples:
             if self.lines:
-                self.console.print(problem_line(group, self.console.width))
+                self.held.append(problem_line(group, self.console.width))
             del self.verdicts[trace.problem.id]
+        if not self.followed:  # never between the steps of the trace that is being followed
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for line in self.held:
+            self.console.print(line)
+        self.held.clear()
 
     def stop(self) -> None:
         """Takes the live display down."""
+        self._let_go()
         if self.live is not None:
             self.live.stop()
             self.live = None
@@ -190,10 +200,10 @@ def show_turn(console: Console, node: Node) -> None:
     if node.reply is None or node.parent is None:
         return
     asked = node.parent.content.strip().splitlines()[-1] if node.parent.content.strip() else ""
-    console.print(Text(f"  {clean(asked)[:100]}", style="dim"))
+    console.print(Text("  " + shorten(clean(asked), console.width - 4), style="dim"))
     head = f"  {sum(n.reply is not None for n in node.path()):>3}  {node.reply.latency_s:5.2f}s  "
-    body = clean(node.content).strip()
-    console.print(Text(head, style="cyan") + Text(body.replace("\n", "\n" + " " * len(head))))
+    body = shorten(clean(node.content).strip(), STEP_LIMIT)
+    console.print(Text.assemble((head, "cyan"), body.replace("\n", "\n" + " " * len(head))))
 
 
 def problem_line(traces: list[Trace], width: int = 80) -> Text:
@@ -204,5 +214,4 @@ def problem_line(traces: list[Trace], width: int = 80) -> Text:
     question = " ".join(clean(traces[0].problem.question).split())
     tail = f"  {steps[0]}–{steps[-1]} turns" if steps[0] != steps[-1] else f"  {steps[0]} turns"
     room = max(20, width - 8 - len(tail))
-    line = Text(f"{right:>3}/{len(traces)} ", style=style)
-    return line + Text(question if len(question) <= room else question[: room - 1] + "…") + Text(tail, style="dim")
+    return Text.assemble((f"{right:>3}/{len(traces)} ", style), shorten(question, room), (tail, "dim"))

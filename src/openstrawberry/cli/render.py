@@ -28,6 +28,11 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
 
 
+def shorten(text: str, limit: int) -> str:
+    """`text`, cut to `limit` characters with an ellipsis where something is left out."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
 def show_summary(console: Console, summary: "Summary") -> None:
     """How many were right, what it took, where it is."""
     judged = sum(summary.statuses.get(status, 0) for status in MARKS)
@@ -59,7 +64,7 @@ def show_summary(console: Console, summary: "Summary") -> None:
     rows.append(("traces", f"{summary.path}"))
     console.print()
     for name, value in rows:
-        console.print(Text(f"{name:>9}  ", style="bold") + Text(value), soft_wrap=True)
+        console.print(Text.assemble((f"{name:>9}  ", "bold"), value), soft_wrap=True)
     if summary.failed:
         console.print(
             Text(
