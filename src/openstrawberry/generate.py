@@ -25,7 +25,7 @@ from openstrawberry.models.replies import Recorded, ReplyRecord
 from openstrawberry.models.retry import Retrying, RetryPolicy
 from openstrawberry.problems.families import recognise
 from openstrawberry.problems.guess import guess_verifier
-from openstrawberry.problems.load import load_problems
+from openstrawberry.problems.load import is_local, load_problems
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.settings import Settings
@@ -51,8 +51,9 @@ _SDKS = {
 
 
 BERRY_ONLY_KNOWS = (
-    "berry, the embedded model, only knows how to count the letters of a word and to add whole numbers: for anything "
-    "else name a real model with --model, such as ollama:mistral, openai:gpt-5-mini or anthropic:claude-sonnet-4-5."
+    "berry, the embedded model, only knows how to count a letter in a word and to add two whole numbers, asked like "
+    "\"How many r's are in strawberry?\" or \"What is 48 + 67?\": for anything else name a real model with --model, such "
+    "as ollama:mistral, openai:gpt-5-mini or anthropic:claude-sonnet-4-5."
 )
 
 
@@ -138,7 +139,6 @@ class Run:
             config.problems,
             question_column=config.question_column,
             answer_column=config.answer_column,
-            verifier=config.verifier,
             limit=config.limit,
             seed=config.seed,
             skip_bad_rows=config.skip_bad_rows,
@@ -166,7 +166,7 @@ class Run:
 
     def _count(self) -> int | None:
         """Reads a local source through once, so that a bad row is found before anything is paid for."""
-        if self.config.problems.startswith("hub:"):
+        if self._given is None and not is_local(self.config.problems):
             return None
         total, known = 0, self.config.provider != "berry"
         for problem in self.problems():

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -74,7 +74,7 @@ async def _ask(
     try:
         while True:
             trace = await asking.run(turns)
-            if not (pausing and trace.stop == "max_turns" and turns and await _go_on(view)):
+            if not (pausing and trace.stop == "max_turns" and turns and await _go_on()):
                 return trace
             turns += PAUSE_EVERY
             view.again()
@@ -82,6 +82,9 @@ async def _ask(
         await asking.close()
 
 
-async def _go_on(view: "AskView") -> bool:
-    reply: Any = await asyncio.to_thread(view.console.input, f"Continue for {PAUSE_EVERY} more turns? [Y/n] ")
-    return str(reply).strip().lower() in ("", "y", "yes")
+async def _go_on() -> bool:
+    try:
+        reply = await asyncio.to_thread(input, f"Continue for {PAUSE_EVERY} more turns? [Y/n] ")
+    except EOFError:
+        return False
+    return reply.strip().lower() in ("", "y", "yes")

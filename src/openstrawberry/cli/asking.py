@@ -55,9 +55,8 @@ class AskView:
             self.console.print()
         self.open_line = False
         seconds = node.reply.latency_s if node.reply else 0.0
-        title = title_of(node.content)
-        said = clean(title) if title not in node.content.strip().splitlines()[:1] else ""
-        self.console.print(Text(f"     {said + ' · ' if said else ''}{seconds:.2f} s", style="cyan"))
+        title = f"{clean(title_of(node.content))} · " if "<turn_title" in node.content else ""
+        self.console.print(Text(f"     {title}{seconds:.2f} s", style="cyan"))
 
     def verdict(self, trace: Trace) -> None:
         """How it ended."""

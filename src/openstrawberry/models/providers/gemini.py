@@ -1,12 +1,14 @@
 """Google's Gemini through google-genai, protocol v1beta; the system prompt travels as `system_instruction`.
 
 The SDK's own HTTP client is always replaced by one of ours: with the default one it would pick aiohttp wherever that is
-installed, and then retry by itself after a random sleep.
+installed, and then retry by itself after a random sleep. It also leaves a stream open that was not read to its end; here
+every response is closed.
 """
 
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from contextvars import ContextVar
 from typing import Any
 
 import httpx2
@@ -26,6 +28,9 @@ _CAUGHT = (errors.APIError, errors.UnknownApiResponseError, httpx2.HTTPError, ht
            AttributeError, KeyError, TypeError)  # fmt: skip
 
 
+_response: ContextVar[httpx2.Response | None] = ContextVar("the response that is being read", default=None)
+
+
 def open_gemini(opening: Opening) -> "GeminiModel":
     """A Gemini model, at Google or at a server that speaks its protocol."""
     options = opening.options
@@ -33,7 +38,7 @@ def open_gemini(opening: Opening) -> "GeminiModel":
     async def reach_in_time(request: httpx2.Request) -> None:
         request.extensions["timeout"]["connect"] = options.connect_timeout  # the SDK knows one timeout for all
 
-    hooks = {"request": [reach_in_time]}
+    hooks = {"request": [reach_in_time], "response": [_remember]}
     http = httpx2.AsyncClient(**pool(httpx2, options), follow_redirects=True, event_hooks=hooks)
     client = genai.Client(
         vertexai=False,
@@ -96,6 +101,7 @@ class GeminiModel:
         contents: Any = [_content(turn) for turn in turns]
         config = self._config(request, system)
         models, started = self._client.aio.models, False
+        _response.set(None)
         try:
             if not stream:
                 yield await models.generate_content(model=self._opening.name, contents=contents, config=config)
@@ -107,6 +113,9 @@ class GeminiModel:
                     yield piece
         except _CAUGHT as error:
             raise gemini_error(error, self._faults, started) from error
+        finally:
+            if (response := _response.get()) is not None:
+                await response.aclose()
 
     def _config(self, request: Request, system: list[str]) -> types.GenerateContentConfig:
         schema = request.response_schema
@@ -182,6 +191,11 @@ def gemini_error(error: Exception, faults: Faults, started: bool = False) -> Pro
         broken = started or isinstance(error, httpx2.StreamError)
         return faults.cut(error) if broken else faults.connection(error)
     return faults.malformed(error)
+
+
+async def _remember(response: httpx2.Response) -> None:
+    """The hook runs in the task of the request, so each remembers its own."""
+    _response.set(response)
 
 
 def _delay(details: object) -> float | None:
