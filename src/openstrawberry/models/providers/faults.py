@@ -97,6 +97,7 @@ class Faults:
     key_variable: str
     url_variable: str
     secret: str = field(default="", repr=False)
+    address: str = ""
     hints: Mapping[str, str] = field(default_factory=dict)
 
     def of_status(
@@ -120,7 +121,8 @@ class Faults:
         return error
 
     def connection(self, error: BaseException | str) -> ProviderError:
-        return self._made("connection", f"{self.provider} could not be reached: {self._one_line(_told(error))}")
+        where = f" at {self.address}" if self.address else ""
+        return self._made("connection", f"{self.provider} could not be reached{where}: {self._one_line(_told(error))}")
 
     def cut(self, error: BaseException | str = "the reply ended before its end") -> ProviderError:
         return self._made("connection", f"{self.provider} broke off: {self._one_line(_told(error))}")
@@ -160,7 +162,12 @@ def faults_of(opening: Opening, hints: Mapping[str, str] | None = None) -> Fault
     """The errors of the provider that `opening` opens."""
     own = {"connection": opening.provider.unreachable} if opening.provider.unreachable else {}
     return Faults(
-        opening.provider.name, opening.key_variable, opening.url_variable, opening.key, {**own, **(hints or {})}
+        opening.provider.name,
+        opening.key_variable,
+        opening.url_variable,
+        opening.key,
+        opening.base_url,
+        {**own, **(hints or {})},
     )
 
 
