@@ -1,8 +1,8 @@
 """Google's Gemini through google-genai, protocol v1beta; the system prompt travels as `system_instruction`.
 
 The SDK's own HTTP client is always replaced by one of ours: with the default one it would pick aiohttp wherever that is
-installed, and then retry by itself after a random sleep. It also leaves a stream open that was not read to its end; here
-every response is closed.
+installed, and then retry by itself after a random sleep. It also leaves open a stream that was not read to its end, so
+every response is closed here.
 """
 
 import re
@@ -38,7 +38,7 @@ def open_gemini(opening: Opening) -> "GeminiModel":
     async def reach_in_time(request: httpx2.Request) -> None:
         request.extensions["timeout"]["connect"] = options.connect_timeout  # the SDK knows one timeout for all
 
-    hooks = {"request": [reach_in_time], "response": [_remember]}
+    hooks: dict[str, list[Any]] = {"request": [reach_in_time], "response": [_remember]}
     http = httpx2.AsyncClient(**pool(httpx2, options), follow_redirects=True, event_hooks=hooks)
     client = genai.Client(
         vertexai=False,
