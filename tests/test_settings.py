@@ -10,7 +10,7 @@ from openstrawberry.settings import Settings
 ROOT = Path(__file__).parent.parent
 
 
-WRITTEN = "a:1, b", "[a:1, b]", '["a:1", "b"]', "['a:1', 'b']", "ollama:a:1,ollama:b", '["ollama:a:1", b]', " [ a:1 ,b ] "
+WRITTEN = ("a:1, b", " [ a:1 ,b ] ", "[a:1, b]", '["a:1", "b"]', "['a:1', 'b']", "ollama:a:1,b", '["ollama:a:1", b]')
 
 
 @pytest.mark.parametrize("text", WRITTEN)

@@ -19,7 +19,7 @@ from openstrawberry.engine.events import Emit, Retried, TraceEnded, ignore
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import SetupError
 from openstrawberry.models.guard import Guarded
-from openstrawberry.models.model import Model
+from openstrawberry.models.model import Model, without_address
 from openstrawberry.models.registry import open_model
 from openstrawberry.models.replies import Recorded, ReplyRecord
 from openstrawberry.models.retry import Retrying, RetryPolicy
@@ -52,7 +52,7 @@ _SDKS = {
 
 BERRY_ONLY_KNOWS = (
     "berry, the embedded model, only knows how to count a letter in a word and to add two whole numbers, asked like "
-    "\"How many r's are in strawberry?\" or \"What is 48 + 67?\": for anything else name a real model with --model, such "
+    '"How many r\'s are in strawberry?" or "What is 48 + 67?": for anything else name a real model with --model, such '
     "as ollama:mistral, openai:gpt-5-mini or anthropic:claude-sonnet-4-5."
 )
 
@@ -183,7 +183,7 @@ class Run:
         config = self.config
         resumable = set(self.strategy.RESUMABLE)
         return {
-            "model": config.model,
+            "model": without_address(config.model),
             "strategy": self.strategy.name,
             "options": self.strategy.model_dump(exclude=resumable),
             "prompts": self.prompts.name,

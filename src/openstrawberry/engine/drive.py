@@ -17,6 +17,7 @@ from openstrawberry.chat import Request
 from openstrawberry.engine.events import Emit, Judged, Streamed, TraceStarted, TurnEnded, TurnStarted, ignore
 from openstrawberry.engine.stepper import Leaf, Stepper
 from openstrawberry.errors import ProviderError, SetupError, StrawberryError
+from openstrawberry.models.model import without_address
 from openstrawberry.models.replies import Recorded, reply_key
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet
@@ -186,7 +187,9 @@ class _Drive:
             reasoning=sampling.reasoning,
             cache_key=self.id,
         )
-        return replace(request, key=reply_key(spec, ask.role, request, ask.node.chain, self.sample, draw))
+        return replace(
+            request, key=reply_key(without_address(spec), ask.role, request, ask.node.chain, self.sample, draw)
+        )
 
     async def _check(self, answer: str) -> Verdict:
         verdict = await self.setting.checker.verify(self.problem, answer)
@@ -215,7 +218,7 @@ class _Drive:
         return Trace(
             id=self.id,
             problem=self.problem,
-            model=setting.model("solver").spec,
+            model=without_address(setting.model("solver").spec),
             strategy=setting.strategy.name,
             params=json.dumps({**vars(setting.sampling), **setting.strategy.model_dump()}),
             sample=self.sample,

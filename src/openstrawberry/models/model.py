@@ -5,6 +5,11 @@ from typing import Protocol
 from openstrawberry.chat import OnDelta, Reply, Request
 
 
+def without_address(spec: str) -> str:
+    """`provider:name` of a spec that may end in `@http://...`: a model stays itself when its server moves."""
+    return spec.partition("@http")[0]
+
+
 class Model(Protocol):
     """A language model behind one call.
 

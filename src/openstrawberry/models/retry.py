@@ -18,6 +18,9 @@ from openstrawberry.errors import ProviderError
 from openstrawberry.models.model import Model
 
 
+UNPROVEN_ATTEMPTS = 3  # while nothing has worked yet, only a provider that says it is busy gets more patience
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often and how long one call is tried.
@@ -74,7 +77,7 @@ class Retrying:
 
         def too_late(state: tenacity.RetryCallState) -> bool:
             late = self._clock() + state.upcoming_sleep > deadline
-            return late or state.attempt_number >= self._policy.attempts
+            return late or state.attempt_number >= self._patience(_error(state))
 
         attempts = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(self._again),
@@ -94,6 +97,10 @@ class Retrying:
 
     def _again(self, error: BaseException) -> bool:
         return isinstance(error, ProviderError) and error.retryable and (self.proven or not error.is_setup)
+
+    def _patience(self, error: ProviderError) -> int:
+        busy = error.kind in ("rate_limit", "overloaded")
+        return self._policy.attempts if self.proven or busy else min(self._policy.attempts, UNPROVEN_ATTEMPTS)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = _error(state)

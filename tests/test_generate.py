@@ -1,0 +1,82 @@
+"""The whole path against a loopback server: what bad servers do to a run, and what reaches the disk."""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from openstrawberry.config import RunConfig
+from openstrawberry.errors import SetupError
+from openstrawberry.generate import Run
+from openstrawberry.problems.problem import Problem
+from openstrawberry.settings import Settings
+from openstrawberry.store.reading import read_traces
+from openstrawberry.store.summary import Summary
+from tests.servers.dialects import Said, openai
+from tests.servers.http import Answer, Received, Server
+
+FINAL = openai(Said("<final_answer>3</final_answer>"), stream=False)
+BAD = {
+    "nothing": (openai(Said(""), stream=False), "answered with nothing"),
+    "a megabyte": (openai(Said("x" * 1_048_576), stream=False), "1,048,576 characters"),
+    "broken UTF-8": (Answer(headers={"content-type": "application/json"}, body=b'{"choices": "\xff\xfe"}'), "protocol"),
+    "broken JSON": (Answer(headers={"content-type": "application/json"}, body=b'{"choices": ['), "protocol"),
+    "a web page": (Answer(headers={"content-type": "text/html"}, body=b"<html>Welcome</html>"), "protocol"),
+    "a rejected key": (Answer.of({"error": {"message": "no"}}, 401), "401"),
+    "an unknown model": (Answer.of({"error": {"message": "no such model"}}, 404), "--model"),
+}
+
+
+def generate(folder: Path, handler: Callable[[Received], Answer], problems: int = 1, samples: int = 1) -> Summary:
+    """Runs against `handler`, one attempt per call."""
+
+    async def session() -> Summary:
+        async with Server(handler) as server:
+            config = RunConfig(model=f"compat:served@{server.url}/v1", out=folder / "run", samples=samples, attempts=1,
+                               concurrency=1)  # fmt: skip
+            asked = [Problem(question=f"Question {number}?", answer="3") for number in range(problems)]
+            run = Run(config, Settings({}), problems=asked)
+            try:
+                return await run.run()
+            finally:
+                await run.close()
+
+    return asyncio.run(session())
+
+
+@pytest.mark.parametrize(("answer", "told"), BAD.values(), ids=BAD)
+def test_a_server_that_never_works_ends_the_command_and_leaves_nothing(
+    tmp_path: Path, answer: Answer, told: str
+) -> None:
+    with pytest.raises(SetupError) as caught:
+        generate(tmp_path, lambda received: answer)
+    assert told in str(caught.value)
+    assert str(caught.value).endswith((".", "?"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("answer", "told"), BAD.values(), ids=BAD)
+def test_the_same_trouble_later_costs_only_its_trace(tmp_path: Path, answer: Answer, told: str) -> None:
+    summary = generate(tmp_path, lambda received: answer if b"Question 1?" in received.body else FINAL, problems=3)
+    assert (summary.traces, summary.failed) == (3, 1)
+    assert told in summary.first_error
+    (failed,) = [trace for trace in read_traces(tmp_path / "run") if trace.stop == "error"]
+    assert failed.verdict.status == "unknown"
+    healed = generate(tmp_path, lambda received: FINAL, problems=3)
+    assert (healed.made, healed.failed, healed.statuses) == (1, 0, {"correct": 3})
+
+
+def test_every_request_of_a_trace_extends_the_one_before(tmp_path: Path) -> None:
+    seen: list[list[dict[str, str]]] = []
+
+    def stepping(received: Received) -> Answer:
+        seen.append(received.json["messages"])
+        return FINAL if len(seen) == 20 else openai(Said(f"Step {len(seen)}."), stream=False)
+
+    generate(tmp_path, stepping)
+    assert len(seen) == 20
+    for number, (before, after) in enumerate(itertools.pairwise(seen), start=1):
+        assert after[:-1] == [*before, {"role": "assistant", "content": f"Step {number}."}]
+        assert after[-1]["role"] == "user"
