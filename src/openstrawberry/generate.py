@@ -6,7 +6,7 @@ stages all generate through it.
 
 import json
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +17,7 @@ from openstrawberry.config import RunConfig
 from openstrawberry.engine.drive import Checker, Sampling, Setting, drive
 from openstrawberry.engine.events import Emit, Retried, TraceEnded, ignore
 from openstrawberry.engine.pool import run_pool
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import ProviderError, SetupError
 from openstrawberry.models.guard import Guarded
 from openstrawberry.models.model import Model, without_address
 from openstrawberry.models.registry import open_model
@@ -81,7 +81,7 @@ class Run:
         self._given = problems
         self.strategy = self._strategy()
         self.prompts: PromptSet = load_prompts(self.strategy.name, config.prompts_used, config.prompts)
-        self.skipped_rows = 0
+        self.skipped_rows: list[str] = []
         self.total = self._count()
         self._base = open_model(config.model, settings, **model_options(config))
         identity = self._identity()
@@ -89,7 +89,7 @@ class Run:
         path = config.out or unfinished(config.home, digest) or self._new_path()
         self.directory = RunDirectory(path, identity, self._document())
         self.verifiers = Verifiers(forced=config.verifier or "")
-        self.model = compose(self._base, self.directory, RetryPolicy(attempts=config.attempts), emit)
+        self.model = compose(self._base, self.directory, RetryPolicy(attempts=config.attempts), self._retried)
         self.setting = Setting(
             strategy=self.strategy,
             prompts=self.prompts,
@@ -130,8 +130,8 @@ class Run:
         await self.verifiers.close()
         await self.directory.close()
 
-    def problems(self) -> Iterator[Problem]:
-        """The problems of this run, streamed."""
+    def problems(self, on_bad_row: Callable[[str], None] | None = None) -> Iterator[Problem]:
+        """The problems of this run, streamed; `on_bad_row` is told of each row that is left out."""
         if self._given is not None:
             return iter(self._given)
         config = self.config
@@ -143,7 +143,7 @@ class Run:
             seed=config.seed,
             skip_bad_rows=config.skip_bad_rows,
             known_verifiers=VERIFIERS.names(),
-            on_bad_row=self._skip,
+            on_bad_row=on_bad_row,
         )
 
     def summary(self) -> Summary:
@@ -169,15 +169,16 @@ class Run:
         if self._given is None and not is_local(self.config.problems):
             return None
         total, known = 0, self.config.provider != "berry"
-        for problem in self.problems():
+        for problem in self.problems(on_bad_row=self.skipped_rows.append):
             total += 1
             known = known or recognise(problem.question) is not None
         if not known:
             raise SetupError(BERRY_ONLY_KNOWS)
         return total
 
-    def _skip(self, reason: str) -> None:
-        self.skipped_rows += 1
+    def _retried(self, error: ProviderError, attempt: int, wait: float) -> None:
+        self.directory.log("retried", error=str(error), kind=error.kind, attempt=attempt, wait_s=round(wait, 3))
+        self.setting.emit(Retried(error, attempt, wait))
 
     def _identity(self) -> dict[str, Any]:
         config = self.config
@@ -244,12 +245,9 @@ class _Unchecked:
         return Verdict(status="unknown", detail="no known answer")
 
 
-def compose(model: Model, record: ReplyRecord, policy: RetryPolicy, emit: Emit = ignore) -> Recorded:
+def compose(model: Model, record: ReplyRecord, policy: RetryPolicy, on_retry: OnRetry) -> Recorded:
     """The wrappers around a provider in their one order: record, retry, guard, provider."""
-    retrying = Retrying(
-        Guarded(model), policy, on_retry=lambda error, attempt, wait: emit(Retried(error, attempt, wait))
-    )
-    return Recorded(retrying, record)
+    return Recorded(Retrying(Guarded(model), policy, on_retry=on_retry), record)
 
 
 def model_options(config: RunConfig) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class TextView:
             )
         )
         if run.skipped_rows:
-            self.console.print(f"{run.skipped_rows:,} rows that could not be read are left out.", style="yellow")
+            self.console.print(f"{len(run.skipped_rows):,} rows that could not be read are left out.", style="yellow")
         if run.directory.resumed:
             done = run.summary().traces - run.summary().failed
             self.console.print(f"Going on with {run.directory.path}: {done:,} traces are there.")

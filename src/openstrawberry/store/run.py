@@ -6,6 +6,7 @@
     verdicts-*.jsonl    what `strawberry verify` said later, by trace id; the newest wins when reading
     index.sqlite        where each trace stands (derived from the files, see index.py)
     replies.sqlite      the reply record: every reply, keyed by what asked for it
+    log.jsonl           what happened beside the traces: starts, retries, ends
     run.lock            held while a process writes here; dies with its owner
 
 The durability promise: a reply is committed before it is used, and a finished trace is flushed and synced before it is
@@ -97,12 +98,19 @@ class RunDirectory:
         """Asks the index (table `traces`); empty while there is no directory."""
         return self._index.query(sql) if self._lock is not None else []
 
+    def log(self, event: str, **fields: object) -> None:
+        """Notes what happened, for whoever wonders later; not synced, and nothing is decided by it."""
+        if self._lock is not None:
+            with _explained(self.path), (self.path / "log.jsonl").open("a", encoding="utf-8") as out:
+                out.write(json.dumps({"time": _now(), "event": event, **fields}, ensure_ascii=False) + "\n")
+
     # Life.
 
     def finish(self) -> None:
         """Marks the run as finished: the next run with the same identity starts a new directory."""
         if self._lock is not None:
             self._write_run(finished=_now())
+            self.log("finished")
 
     async def close(self) -> None:
         """Waits for what is on its way to disk and lets go of the directory."""
@@ -129,6 +137,7 @@ class RunDirectory:
             self._replies.execute("pragma synchronous = full")
             self._replies.execute("create table if not exists replies (key text primary key, reply text not null)")
             self._reader = sqlite3.connect(self.path / "replies.sqlite")
+        self.log("opened", process=os.getpid())
 
     def _write_run(self, finished: str) -> None:
         file = self.path / "run.json"
