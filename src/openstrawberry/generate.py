@@ -22,7 +22,7 @@ from openstrawberry.models.guard import Guarded
 from openstrawberry.models.model import Model, without_address
 from openstrawberry.models.registry import open_model
 from openstrawberry.models.replies import Recorded, ReplyRecord
-from openstrawberry.models.retry import Retrying, RetryPolicy
+from openstrawberry.models.retry import OnRetry, Retrying, RetryPolicy
 from openstrawberry.problems.families import recognise
 from openstrawberry.problems.guess import guess_verifier
 from openstrawberry.problems.load import is_local, load_problems
