@@ -22,6 +22,7 @@ ORDER = [
     "store",
     "evaluation",
     "generate",
+    "ask",
     "verify",
     "doctor",
     "berry",

@@ -24,7 +24,6 @@ from openstrawberry.models.registry import open_model
 from openstrawberry.models.replies import Recorded, ReplyRecord
 from openstrawberry.models.retry import OnRetry, Retrying, RetryPolicy
 from openstrawberry.problems.families import recognise
-from openstrawberry.problems.guess import guess_verifier
 from openstrawberry.problems.load import is_local, load_problems
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet, load_prompts
@@ -34,9 +33,7 @@ from openstrawberry.store.run import RunDirectory, digest_of
 from openstrawberry.store.summary import Summary, summarise
 from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
 from openstrawberry.strategies.strategy import Strategy
-from openstrawberry.trace import Trace
 from openstrawberry.verifiers.catalogue import VERIFIERS, Verifiers
-from openstrawberry.verifiers.verifier import Verdict
 
 _SDKS = {
     "openai": "openai",
@@ -204,45 +201,6 @@ class Run:
 
     def _new_path(self) -> Path:
         return new_path(self.config.home, self.config.short_model, self.strategy.name)
-
-
-class Asking:
-    """One question, asked by itself and recorded in a run directory of its own.
-
-    Without a known `answer` the verdict is `unknown`. `run` may be called again with more turns: what was said is
-    replayed from the record.
-    """
-
-    def __init__(
-        self, config: RunConfig, settings: Settings, question: str, answer: str | None, emit: Emit, stream: bool
-    ) -> None:
-        verifier = config.verifier or (guess_verifier(question, answer) if answer is not None else "exact")
-        problem = Problem(question=question, answer=answer or "", verifier=verifier, source="ask")
-        home = config.out or new_path(config.home, "ask", config.short_model)
-        checker = None if answer is not None else _Unchecked()
-        self._problem = problem
-        self._run = Run(config.model_copy(update={"out": home}), settings, emit, stream, [problem], checker)
-
-    async def run(self, turns: int | None) -> Trace:
-        """Makes the trace, with at most `turns` replies."""
-        run = self._run
-        if turns is not None and "max_turns" in type(run.strategy).model_fields:
-            strategy = run.strategy.model_copy(update={"max_turns": turns})
-            run.setting = replace(run.setting, strategy=strategy)
-        trace = await drive(run.setting, self._problem)
-        await run.directory.add(trace)
-        run.setting.emit(TraceEnded(trace))
-        return trace
-
-    async def close(self) -> None:
-        """Marks the directory as finished and releases everything."""
-        self._run.directory.finish()
-        await self._run.close()
-
-
-class _Unchecked:
-    async def verify(self, problem: Problem, answer: str) -> Verdict:
-        return Verdict(status="unknown", detail="no known answer")
 
 
 def compose(model: Model, record: ReplyRecord, policy: RetryPolicy, on_retry: OnRetry) -> Recorded:

@@ -65,8 +65,8 @@ def command(
 async def _ask(
     config: "RunConfig", settings: "Settings", question: str, answer: str | None, view: "AskView", quiet: bool
 ) -> "Trace":
+    from openstrawberry.ask import Asking
     from openstrawberry.engine.events import ignore
-    from openstrawberry.generate import Asking
 
     pausing = not quiet and sys.stdin.isatty() and sys.stdout.isatty() and config.max_turns is None
     turns: int | None = PAUSE_EVERY if pausing else config.max_turns

@@ -17,7 +17,6 @@ from openstrawberry.chat import Delta, OnDelta, Reply, Request
 from openstrawberry.errors import ProviderError
 from openstrawberry.models.model import Model
 
-
 UNPROVEN_ATTEMPTS = 3  # while nothing has worked yet, only a provider that says it is busy gets more patience
 
 

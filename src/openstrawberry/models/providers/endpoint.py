@@ -36,7 +36,7 @@ class Endpoint:
 
     async def stream(self, body: bytes) -> AsyncGenerator[dict[str, Any]]:
         """Send `body`, yield the JSON object of each event."""
-        started = False
+        started, empty = False, True
         try:
             stream = await self._client.post(
                 self._path, cast_to=object, content=body, stream=True, stream_cls=self._sdk.AsyncStream[object]
@@ -44,12 +44,15 @@ class Endpoint:
             started = True
             async with aclosing(stream.__aiter__()) as events:
                 async for event in events:
+                    empty = False
                     yield self._object(event)
         except self._caught as error:
             raise self.error(error, started) from error
         finally:
             if started:
                 await stream.close()
+        if empty:
+            raise self.faults.malformed("a stream without an event")
 
     async def get(self, path: str) -> object:
         """The JSON at `path`."""

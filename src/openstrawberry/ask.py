@@ -1,0 +1,53 @@
+"""One question, asked by itself and kept like any other trace."""
+
+from dataclasses import replace
+
+from openstrawberry.config import RunConfig
+from openstrawberry.engine.drive import drive
+from openstrawberry.engine.events import Emit, TraceEnded
+from openstrawberry.generate import Run
+from openstrawberry.problems.guess import guess_verifier
+from openstrawberry.problems.problem import Problem
+from openstrawberry.settings import Settings
+from openstrawberry.store.reading import new_path
+from openstrawberry.trace import Trace
+from openstrawberry.verifiers.verifier import Verdict
+
+
+class Asking:
+    """One question, asked by itself and recorded in a run directory of its own.
+
+    Without a known `answer` the verdict is `unknown`. `run` may be called again with more turns: what was said is
+    replayed from the record.
+    """
+
+    def __init__(
+        self, config: RunConfig, settings: Settings, question: str, answer: str | None, emit: Emit, stream: bool
+    ) -> None:
+        verifier = config.verifier or (guess_verifier(question, answer) if answer is not None else "exact")
+        problem = Problem(question=question, answer=answer or "", verifier=verifier, source="ask")
+        home = config.out or new_path(config.home, "ask", config.short_model)
+        checker = None if answer is not None else _Unchecked()
+        self._problem = problem
+        self._run = Run(config.model_copy(update={"out": home}), settings, emit, stream, [problem], checker)
+
+    async def run(self, turns: int | None) -> Trace:
+        """Makes the trace, with at most `turns` replies."""
+        run = self._run
+        if turns is not None and "max_turns" in type(run.strategy).model_fields:
+            strategy = run.strategy.model_copy(update={"max_turns": turns})
+            run.setting = replace(run.setting, strategy=strategy)
+        trace = await drive(run.setting, self._problem)
+        await run.directory.add(trace)
+        run.setting.emit(TraceEnded(trace))
+        return trace
+
+    async def close(self) -> None:
+        """Marks the directory as finished and releases everything."""
+        self._run.directory.finish()
+        await self._run.close()
+
+
+class _Unchecked:
+    async def verify(self, problem: Problem, answer: str) -> Verdict:
+        return Verdict(status="unknown", detail="no known answer")
