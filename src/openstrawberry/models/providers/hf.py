@@ -109,7 +109,7 @@ class HFModel:
                 **_sampling(request),
             )
         everything = output[0].tolist()
-        kept.ids = everything[:-1]  # the last token has not been read
+        kept.ids = everything[: kept.cache.get_seq_length()]  # the last token has not been read
         self._keep(request.cache_key, kept)
         return self._reply(text, everything[len(ids) :], len(ids), limit)
 
@@ -136,12 +136,16 @@ class HFModel:
         from transformers import DynamicCache
 
         kept = self._kept.pop(key, None)
-        if kept is None:
-            return _Kept([], DynamicCache(config=self._model.config))
-        limit = min(len(kept.ids), len(ids) - 1)
-        shared = next((at for at in range(limit) if kept.ids[at] != ids[at]), limit)
-        kept.cache.crop(shared)
-        return kept
+        if kept is not None:
+            limit = min(len(kept.ids), len(ids) - 1)
+            shared = next((at for at in range(limit) if kept.ids[at] != ids[at]), limit)
+            try:
+                if surplus := len(kept.ids) - shared:
+                    kept.cache.crop(-surplus)
+                return kept
+            except (ValueError, NotImplementedError, RuntimeError):  # some caches, such as sliding windows, cannot
+                pass
+        return _Kept([], DynamicCache(config=self._model.config))
 
     def _keep(self, key: str, kept: _Kept) -> None:
         if key:
