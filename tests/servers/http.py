@@ -61,7 +61,10 @@ Handler = Callable[[Received], Answer | Awaitable[Answer]]
 
 
 class Server:
-    """`async with Server(handler) as server:` listens on a free port at `server.url`."""
+    """`async with Server(handler) as server:` listens on a free port at `server.url`.
+
+    `requests` holds what came in, unless `keep` is off, and `connected` counts connections.
+    """
 
     def __init__(self, handler: Handler, port: int = 0, keep: bool = True) -> None:
         self._handler = handler
@@ -69,6 +72,7 @@ class Server:
         self._keep = keep
         self._connections: set[asyncio.Task[None]] = set()
         self.requests: list[Received] = []
+        self.connected = 0
 
     @property
     def port(self) -> int:
@@ -92,6 +96,7 @@ class Server:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
+        self.connected += 1
         try:
             while received := await _read(reader):
                 if self._keep:

@@ -48,7 +48,6 @@ def open_gemini(opening: Opening) -> "GeminiModel":
             base_url=opening.base_url,
             headers=dict(options.headers),
             timeout=int(options.timeout * 1000),
-            extra_body=dict(options.extra) or None,
             httpx_async_client=http,
         ),
     )
@@ -98,8 +97,8 @@ class GeminiModel:
     async def _answers(self, request: Request, stream: bool) -> AsyncGenerator[types.GenerateContentResponse]:
         """The whole answer, or its pieces."""
         system, turns = wire.split_system(request.messages)
-        contents: Any = [_content(turn) for turn in turns]
-        config = self._config(request, system)
+        contents: Any = [types.Content(role="user", parts=[types.Part(text=" ")])]  # replaced by the ones in `config`
+        config = self._config(request, system, [_content(turn) for turn in turns])
         models, started = self._client.aio.models, False
         _response.set(None)
         try:
@@ -117,9 +116,11 @@ class GeminiModel:
             if (response := _response.get()) is not None:
                 await response.aclose()
 
-    def _config(self, request: Request, system: list[str]) -> types.GenerateContentConfig:
+    def _config(self, request: Request, system: list[str], turns: list[Any]) -> types.GenerateContentConfig:
+        """The conversation goes in as a ready-made field: the SDK would walk every part of it on each call."""
         schema = request.response_schema
         return types.GenerateContentConfig(
+            http_options=types.HttpOptions(extra_body={"contents": turns, **self._opening.options.extra}),
             system_instruction="\n\n".join(text for text in system if text) or None,
             temperature=request.temperature,
             top_p=request.top_p,
@@ -129,6 +130,7 @@ class GeminiModel:
             response_mime_type="application/json" if schema is not None else None,
             response_json_schema=schema,
             thinking_config=_thinking(self._opening.name, request.reasoning),
+            automatic_continuation=False,  # it would send, and be billed for, requests that nobody asked for
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
         )
 
@@ -209,9 +211,8 @@ def _delay(details: object) -> float | None:
     return None
 
 
-def _content(turn: Message) -> types.Content:
-    role = "model" if turn.role == "assistant" else "user"
-    return types.Content.model_construct(role=role, parts=[types.Part.model_construct(text=turn.content)])
+def _content(turn: Message) -> dict[str, Any]:
+    return {"role": "model" if turn.role == "assistant" else "user", "parts": [{"text": turn.content}]}
 
 
 def _thinking(name: str, effort: str | None) -> types.ThinkingConfig | None:

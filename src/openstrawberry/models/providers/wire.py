@@ -22,6 +22,7 @@ _FINISH: dict[str, FinishReason] = {
     "max_tokens": "length",
     "model_length": "length",
     "model_context_window_exceeded": "length",
+    "continuation": "length",
     "content_filter": "filter",
     "content_filtered": "filter",
     "refusal": "filter",

@@ -1,0 +1,94 @@
+"""Connections are kept, given back after every kind of end, and one is enough for one conversation."""
+
+import asyncio
+
+import httpx
+import httpx2
+import pytest
+
+from openstrawberry.errors import ProviderError
+from openstrawberry.models.model import Model
+from openstrawberry.models.provider import ModelOptions
+from openstrawberry.models.providers.pool import pool
+from tests.models.wires import EVERY, Wire, asked, served
+from tests.servers.dialects import SPELLINGS, Said, failure
+from tests.servers.http import Answer, Server
+
+every_wire = pytest.mark.parametrize("wire", EVERY, ids=str)
+VARIABLES = (
+    "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY",
+    "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION",
+    "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "GROQ_API_KEY", "GROQ_BASE_URL",
+    "GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_GEMINI_BASE_URL", "OLLAMA_API_KEY",
+    "OLLAMA_HOST",
+)  # fmt: skip
+both_ways = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+
+
+@both_ways
+@every_wire
+def test_one_conversation_uses_one_connection(wire: Wire, stream: bool) -> None:
+    async def work(model: Model, server: Server) -> int:
+        for _ in range(5):
+            await model.complete(asked(), (lambda delta: None) if stream else None)
+        return server.connected
+
+    assert served(wire, [Said("ok")], work) == 1
+
+
+@every_wire
+def test_many_at_once_use_as_many_and_use_them_again(wire: Wire) -> None:
+    async def work(model: Model, server: Server) -> int:
+        for _ in range(3):
+            await asyncio.gather(*(model.complete(asked()) for _ in range(16)))
+        return server.connected
+
+    assert served(wire, [Said("ok")], work) <= 16
+
+
+@both_ways
+@every_wire
+def test_a_failed_request_gives_its_connection_back(wire: Wire, stream: bool) -> None:
+    refused = failure(wire.protocol, 429, "Busy.")
+
+    async def work(model: Model, server: Server) -> int:
+        for _ in range(4):
+            with pytest.raises(ProviderError):
+                await model.complete(asked(), (lambda delta: None) if stream else None)
+        await model.complete(asked())
+        return server.connected
+
+    assert served(wire, [refused] * 4 + [SPELLINGS[wire.protocol](Said("ok"), False)], work) == 1
+
+
+@every_wire
+def test_an_idle_connection_that_the_server_closed_is_replaced(wire: Wire) -> None:
+    last = SPELLINGS[wire.protocol](Said("ok"), False)
+    closing = Answer(headers={**last.headers, "connection": "close"}, body=last.body)
+
+    async def work(model: Model, server: Server) -> list[str]:
+        return [(await model.complete(asked())).content for _ in range(3)]
+
+    assert served(wire, [closing], work) == ["ok"] * 3
+
+
+@pytest.mark.parametrize("http", [httpx, httpx2], ids=["httpx", "httpx2"])
+def test_behind_a_proxy_the_clients_own_pool_is_used(
+    http: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "transport" in pool(http, ModelOptions())  # type: ignore[arg-type]
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    assert "transport" not in pool(http, ModelOptions())  # type: ignore[arg-type]
+
+
+@every_wire
+def test_nothing_of_the_environment_reaches_a_request_by_itself(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "http://from.environment")
+    monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
+
+    async def work(model: Model, server: Server) -> str:
+        await model.complete(asked())
+        return repr(server.requests)
+
+    assert "from.environment" not in served(wire, [Said("ok")], work)
