@@ -150,8 +150,9 @@ def failure(protocol: str, status: int, message: str, code: str = "", **headers:
 
 
 def pieces(text: str) -> list[str]:
-    """`text` in pieces of three characters, so that tags and words are torn apart."""
-    return [text[start : start + 3] for start in range(0, len(text), 3)]
+    """`text` in pieces of three characters, so that tags and words are torn apart; a long one in about 500."""
+    size = max(3, len(text) // 500)
+    return [text[start : start + size] for start in range(0, len(text), size)]
 
 
 SPELLINGS: dict[str, Callable[[Said, bool], Answer]] = {
