@@ -9,7 +9,6 @@ from openstrawberry.generate import Run
 from openstrawberry.problems.guess import guess_verifier
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
-from openstrawberry.store.reading import new_path
 from openstrawberry.trace import Trace
 from openstrawberry.verifiers.verifier import Verdict
 
@@ -26,10 +25,9 @@ class Asking:
     ) -> None:
         verifier = config.verifier or (guess_verifier(question, answer) if answer is not None else "exact")
         problem = Problem(question=question, answer=answer or "", verifier=verifier, source="ask")
-        home = config.out or new_path(config.home, "ask", config.short_model)
         checker = None if answer is not None else _Unchecked()
         self._problem = problem
-        self._run = Run(config.model_copy(update={"out": home}), settings, emit, stream, [problem], checker)
+        self._run = Run(config, settings, emit, stream, [problem], checker, label="ask")
 
     async def run(self, turns: int | None) -> Trace:
         """Makes the trace, with at most `turns` replies."""

@@ -23,17 +23,17 @@ class RunConfig(BaseModel):
     problems: str = "builtin:demo"
     strategy: str = "strawberry"
     samples: int = Field(default=4, ge=1, le=10_000)
-    limit: int | None = Field(default=None, ge=1)
+    limit: int | None = Field(default=None, ge=1, le=2**62)
     out: Path | None = None
     home: Path = Path("traces")
     concurrency: int = Field(default=64, ge=1, le=4096)
-    max_turns: int | None = Field(default=None, ge=1)
-    final_every: int | None = Field(default=None, ge=0)
+    max_turns: int | None = Field(default=None, ge=1, le=1_000_000)
+    final_every: int | None = Field(default=None, ge=0, le=1_000_000)
     temperature: float | None = Field(default=None, ge=0, le=5)
     top_p: float | None = Field(default=None, gt=0, le=1)
-    max_tokens: int = Field(default=4096, ge=1)
+    max_tokens: int = Field(default=4096, ge=1, le=10_000_000)
     reasoning: str | None = None
-    seed: int = 0
+    seed: int = Field(default=0, ge=-(2**62), le=2**62)
     set: dict[str, Any] = Field(default_factory=dict)
     prompts: Path | None = None
     prompt_set: str | None = None
@@ -42,7 +42,7 @@ class RunConfig(BaseModel):
     answer_column: str | None = None
     skip_bad_rows: bool = False
     timeout: float | None = Field(default=None, gt=0)
-    attempts: int = Field(default=8, ge=1)
+    attempts: int = Field(default=8, ge=1, le=1000)
     num_ctx: int | None = Field(default=None, ge=1)
     keep_alive: str | None = None
 
@@ -77,7 +77,10 @@ def load_config(file: Path | None, flags: Mapping[str, Any]) -> RunConfig:
     """
     filed = _read(file) if file else {}
     given = {name: value for name, value in flags.items() if value is not None}
-    merged = {**filed, **given, "set": {**(filed.get("set") or {}), **(given.get("set") or {})}}
+    filed_set = filed.get("set") or {}
+    if not isinstance(filed_set, dict):
+        raise SetupError(f"`set` in {file} is no list of options: write it as `set: {{key: value}}`.")
+    merged = {**filed, **given, "set": {**filed_set, **(given.get("set") or {})}}
     try:
         return RunConfig(**merged)
     except ValidationError as error:
@@ -99,7 +102,10 @@ def parse_sets(pairs: list[str]) -> dict[str, Any]:
         key, separator, value = pair.partition("=")
         if not separator or not key:
             raise SetupError(f"--set {pair!r} cannot be read: write it as --set key=value.")
-        found[key.strip().replace("-", "_")] = yaml.safe_load(value) if value else ""
+        try:
+            found[key.strip().replace("-", "_")] = yaml.safe_load(value) if value else ""
+        except yaml.YAMLError as error:
+            raise SetupError(f"--set {pair!r} cannot be read: put the value in quotes.") from error
     return found
 
 

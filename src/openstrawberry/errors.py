@@ -2,10 +2,12 @@
 
     StrawberryError               every message is one sentence (or two) that ends in what to do
     ├── SetupError                the command, key, file or config is wrong: the command stops at once, exit code 1
+    ├── Interrupted               somebody pressed Ctrl-C: exit code 130
+    ├── OutputError               whoever listens to a run (a terminal, a closed pipe) cannot be told any more
     └── ProviderError             one call to a model failed: `kind` says how, `retryable` whether to try again
 
 A `ProviderError` stays inside its trace: it is recorded there, and the run goes on. Except while no reply of the run
-has succeeded yet: then it is the set-up that is wrong, and the command ends (`SETUP_KINDS` at once, without a retry).
+has succeeded yet: then one of `SETUP_KINDS` ends the command at once, and so does a whole first wave of other failures.
 """
 
 from typing import Literal
@@ -25,7 +27,7 @@ ErrorKind = Literal[
 ]
 
 RETRYABLE: frozenset[str] = frozenset({"rate_limit", "overloaded", "server", "connection", "timeout", "malformed"})
-SETUP_KINDS: frozenset[str] = frozenset({"auth", "not_found", "connection", "bad_request", "quota"})
+SETUP_KINDS: frozenset[str] = frozenset({"auth", "not_found", "connection", "quota"})
 
 
 class StrawberryError(Exception):
@@ -34,6 +36,14 @@ class StrawberryError(Exception):
 
 class SetupError(StrawberryError):
     """The command cannot start or go on: wrong arguments, files, keys or configuration."""
+
+
+class Interrupted(StrawberryError):
+    """The user stopped the command; the message says how to go on."""
+
+
+class OutputError(StrawberryError):
+    """Events can no longer be shown: the run stops, and goes on with the same command. The cause is `__cause__`."""
 
 
 class ProviderError(StrawberryError):

@@ -9,15 +9,14 @@ import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from openstrawberry import __version__
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.drive import Checker, Sampling, Setting, drive
-from openstrawberry.engine.events import Emit, Retried, TraceEnded, ignore
+from openstrawberry.engine.events import Emit, Event, Retried, TraceEnded, ignore
 from openstrawberry.engine.pool import run_pool
-from openstrawberry.errors import ProviderError, SetupError
+from openstrawberry.errors import OutputError, ProviderError, SetupError
 from openstrawberry.models.guard import Guarded
 from openstrawberry.models.model import Model, without_address
 from openstrawberry.models.registry import open_model
@@ -60,6 +59,7 @@ class Run:
     Args:
         problems: the problems themselves, instead of the config's source.
         checker: who gives verdicts, instead of the verifiers that the problems name.
+        label: starts a new directory of this name, and never goes on with an unfinished one.
 
     Raises:
         SetupError: anything about the configuration is wrong. Nothing has been written then.
@@ -73,6 +73,7 @@ class Run:
         stream: bool = False,
         problems: Sequence[Problem] | None = None,
         checker: Checker | None = None,
+        label: str = "",
     ) -> None:
         self.config = config
         self._given = problems
@@ -80,12 +81,14 @@ class Run:
         self.prompts: PromptSet = load_prompts(self.strategy.name, config.prompts_used, config.prompts)
         self.skipped_rows: list[str] = []
         self.total = self._count()
+        self._emit = emit
         self._base = open_model(config.model, settings, **model_options(config))
+        self.verifiers = Verifiers(forced=config.verifier or "")
         identity = self._identity()
         digest = digest_of(identity)
-        path = config.out or unfinished(config.home, digest) or self._new_path()
+        path = config.out or (None if label else unfinished(config.home, digest, config.problems))
+        path = path or new_path(config.home, *filter(None, (label, config.short_model, self.strategy.name)))
         self.directory = RunDirectory(path, identity, self._document())
-        self.verifiers = Verifiers(forced=config.verifier or "")
         self.model = compose(self._base, self.directory, RetryPolicy(attempts=config.attempts), self._retried)
         self.setting = Setting(
             strategy=self.strategy,
@@ -97,29 +100,38 @@ class Run:
             identity=digest,
             stream=stream,
             versions=json.dumps(versions(config)),
-            emit=emit,
+            emit=self._tell,
         )
         self._made = 0
         self._under_way: set[str] = set()
+        self._first_failures: list[str] = []
 
     async def run(self) -> Summary:
         """Makes every trace that is owed. Can be cancelled at any point; the next `Run` goes on from there."""
 
-        async def work(job: tuple[Problem, int]) -> None:
-            problem, sample = job
-            trace_id = self.setting.trace_id(problem, sample)
-            try:
-                trace = await drive(self.setting, problem, sample)
-                await self.directory.add(trace)
-                self._made += 1
-                self.setting.emit(TraceEnded(trace))
-            finally:
-                self._under_way.discard(trace_id)
-
-        await run_pool(self._owed(), work, self.config.concurrency)
+        await run_pool(self._owed(), self._make, self.config.concurrency)
+        self._refuse_if_nothing_works(wave=1)
         if not self.summary().failed:
             self.directory.finish()
         return self.summary()
+
+    async def _make(self, job: tuple[Problem, int]) -> None:
+        problem, sample = job
+        try:
+            trace = await drive(self.setting, problem, sample)
+            await self.directory.add(trace)
+            if trace.stop == "error" and not self.setting.proven:
+                self._first_failures.append(trace.error.message)
+                self._refuse_if_nothing_works(wave=self.config.concurrency)
+            self._made += 1
+            self.setting.emit(TraceEnded(trace))
+        finally:
+            self._under_way.discard(self.setting.trace_id(problem, sample))
+
+    def _refuse_if_nothing_works(self, wave: int) -> None:
+        """A new run of which `wave` traces failed before anything worked has a wrong set-up."""
+        if not self.directory.resumed and not self.setting.proven and len(self._first_failures) >= wave:
+            raise SetupError(self._first_failures[0])
 
     async def close(self) -> None:
         """Waits for the disk and releases model, verifiers and directory."""
@@ -173,15 +185,23 @@ class Run:
             raise SetupError(BERRY_ONLY_KNOWS)
         return total
 
+    def _tell(self, event: Event) -> None:
+        try:
+            self._emit(event)
+        except (OSError, ValueError) as error:  # a closed pipe, or letters that the terminal cannot show
+            raise OutputError(
+                f"The output can no longer be written ({error}): run the same command to go on."
+            ) from error
+
     def _retried(self, error: ProviderError, attempt: int, wait: float) -> None:
         self.directory.log("retried", error=str(error), kind=error.kind, attempt=attempt, wait_s=round(wait, 3))
-        self.setting.emit(Retried(error, attempt, wait))
+        self._tell(Retried(error, attempt, wait))
 
     def _identity(self) -> dict[str, Any]:
         config = self.config
         resumable = set(self.strategy.RESUMABLE)
         return {
-            "model": without_address(config.model),
+            "model": without_address(self._base.spec),
             "strategy": self.strategy.name,
             "options": self.strategy.model_dump(exclude=resumable),
             "prompts": self.prompts.name,
@@ -198,9 +218,6 @@ class Run:
     def _document(self) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(self.config.model_dump_json())
         return {**config, "options": self.strategy.model_dump(), "versions": versions(self.config)}
-
-    def _new_path(self) -> Path:
-        return new_path(self.config.home, self.config.short_model, self.strategy.name)
 
 
 def compose(model: Model, record: ReplyRecord, policy: RetryPolicy, on_retry: OnRetry) -> Recorded:

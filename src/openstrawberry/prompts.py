@@ -57,6 +57,8 @@ def load_prompts(strategy: str, set_name: str, folder: Path | None = None) -> Pr
     Raises:
         SetupError: no such file or set, or the file is not YAML.
     """
+    if folder is not None and not any(folder.glob("*.yaml")):
+        raise SetupError(f"There are no prompts in {folder}: name a folder that holds {strategy}.yaml with --prompts.")
     for home in (folder, *_SHIPPED):
         if home is not None and (path := home / f"{strategy}.yaml").is_file():
             return _read(path, set_name)

@@ -23,8 +23,8 @@ SCHEMA = 1
 UNKNOWN = -1
 Channel = Literal["main", "critic", "judge"]
 Stop = Literal["final_answer", "max_turns", "budget", "error", "refused", "truncated"]
-_TITLE = re.compile(r"<turn_title>\s*(.*?)\s*(?:</turn_title>|$)", re.IGNORECASE | re.DOTALL)
-_TAGGED = re.compile(r"</?[a-z_]+>", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-z_]{1,40}>", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s")
 
 
 @dataclass(eq=False)
@@ -49,7 +49,7 @@ class Node:
 
     @cached_property
     def messages(self) -> tuple[Message, ...]:
-        """The conversation from the root to here: the parent's with one message appended, so a turn costs O(1)."""
+        """The conversation from the root to here: the parent's tuple, copied, with one message more."""
         message = Message(role=self.role, content=self.content, reasoning=self.reply.reasoning if self.reply else "")
         return (*(self.parent.messages if self.parent else ()), message)
 
@@ -240,8 +240,9 @@ def turn_of(node: Node) -> Turn:
 
 def title_of(content: str, limit: int = 60) -> str:
     """The turn's own `<turn_title>`, else its first sentence, cut to `limit` characters."""
-    found = _TITLE.findall(content)
-    text = found[-1] if found and found[-1] else _TAGGED.sub(" ", content)
+    opened = content.rfind("<turn_title>")
+    own = content[opened + len("<turn_title>") :][:500].partition("</turn_title>")[0].strip() if opened >= 0 else ""
+    text = own or _TAG.sub(" ", content[:2000])
     line = next((part.strip() for part in text.splitlines() if part.strip()), "")
-    sentence = line if found else re.split(r"(?<=[.!?])\s", line, maxsplit=1)[0]
-    return sentence if len(sentence) <= limit else sentence[: limit - 1].rstrip() + "…"
+    title = line if own else _SENTENCE_END.split(line, maxsplit=1)[0]
+    return title if len(title) <= limit else title[: limit - 1].rstrip() + "…"

@@ -1,6 +1,7 @@
 """Checks finished traces again and keeps the new verdicts beside them, in `verdicts-<verifier>.jsonl`."""
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -8,7 +9,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from openstrawberry.store.reading import read_traces
+from openstrawberry.errors import SetupError
+from openstrawberry.store.reading import read_run, read_traces
 from openstrawberry.trace import Trace
 from openstrawberry.verifiers.catalogue import Verifiers
 from openstrawberry.verifiers.extract import extract
@@ -36,20 +38,32 @@ async def recheck(run: Path, verifier: str | None) -> Recheck:
     Raises:
         SetupError: no such run or verifier.
     """
+    read_run(run)
     checker = Verifiers(forced=verifier or "")
     result = Recheck(run / f"verdicts-{verifier or 'default'}.jsonl")
     fresh = result.file.with_suffix(".tmp")
     try:
         with fresh.open("w", encoding="utf-8") as out:
-            for traces in _chunks(trace for trace in read_traces(run) if trace.stop != "error"):
+            for traces in _chunks(trace for trace in read_traces(run) if _known(trace)):
                 for trace, row in zip(traces, await asyncio.gather(*(_check(checker, t) for t in traces)), strict=True):
                     result.moves[trace.verdict.status, row["status"]] += 1
                     out.write(json.dumps(row, ensure_ascii=False) + "\n")
         fresh.replace(result.file)
+    except OSError as error:
+        raise SetupError(
+            f"Cannot write to {run} ({(error.strerror or str(error)).lower()}): free space or make it writable, then "
+            "run the same command again."
+        ) from error
     finally:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
         await checker.close()
     return result
+
+
+def _known(trace: Trace) -> bool:
+    """Whether there is a truth to check against."""
+    return trace.stop != "error" and not (trace.problem.source == "ask" and not trace.problem.answer)
 
 
 async def _check(checker: Verifiers, trace: Trace) -> dict[str, str]:

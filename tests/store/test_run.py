@@ -9,20 +9,24 @@ from typing import Any
 import pytest
 
 from openstrawberry.errors import SetupError
-from openstrawberry.store.reading import newest, read_traces, unfinished
-from openstrawberry.store.run import RunDirectory
+from openstrawberry.store.reading import new_path, newest, read_traces, unfinished
+from openstrawberry.store.run import RunDirectory, digest_of
 from tests.making import make_reply, make_trace
 
+CONFIG = {"problems": "p.jsonl", "samples": 4, "limit": None}
 IDENTITY = {"model": "scripted:test", "strategy": "strawberry", "seed": 0}
 
 
 def using(
-    path: Path, work: Callable[[RunDirectory], Coroutine[Any, Any, Any]], identity: dict[str, Any] = IDENTITY
+    path: Path,
+    work: Callable[[RunDirectory], Coroutine[Any, Any, Any]],
+    identity: dict[str, Any] = IDENTITY,
+    config: dict[str, Any] = CONFIG,
 ) -> Any:
     """Opens the directory, does `work`, closes it."""
 
     async def session() -> Any:
-        run = RunDirectory(path, identity, {"samples": 4})
+        run = RunDirectory(path, identity, config)
         try:
             return await work(run)
         finally:
@@ -42,9 +46,13 @@ def adding(*numbers: int, **fields: Any) -> Callable[[RunDirectory], Coroutine[A
     return work
 
 
-def test_nothing_is_written_until_there_is_something_to_keep(tmp_path: Path) -> None:
-    using(tmp_path / "run", nothing)
-    assert not (tmp_path / "run").exists()
+def test_a_directory_without_anything_worth_keeping_is_taken_away(tmp_path: Path) -> None:
+    using(tmp_path / "home" / "run", nothing)
+    assert not (tmp_path / "home").exists()
+    using(tmp_path / "home" / "run", adding(1, stop="error", error="down"))
+    assert not (tmp_path / "home").exists()
+    using(tmp_path / "home" / "run", lambda run: run.keep("key", make_reply()))
+    assert (tmp_path / "home" / "run").exists()
 
 
 def test_a_trace_is_one_whole_line_and_reads_back_equal(tmp_path: Path) -> None:
@@ -68,6 +76,7 @@ def test_a_finished_trace_is_not_owed_and_a_failed_one_is(tmp_path: Path) -> Non
 
 
 def test_a_retried_failure_counts_once_with_its_newest_line(tmp_path: Path) -> None:
+    using(tmp_path / "run", lambda run: run.keep("key", make_reply()))
     using(tmp_path / "run", adding(1, stop="error", error="down"))
     using(tmp_path / "run", adding(1))
     assert [trace.stop for trace in read_traces(tmp_path / "run")] == ["final_answer"]
@@ -130,7 +139,7 @@ def test_a_second_writer_is_refused_while_the_first_lives(tmp_path: Path) -> Non
         await run.add(make_trace(1))
         with pytest.raises(SetupError, match="Another process is writing"):
             RunDirectory(tmp_path / "run", IDENTITY, {})
-        assert unfinished(tmp_path, run.digest) is None
+        assert unfinished(tmp_path, run.digest, "p.jsonl") is None
 
     using(tmp_path / "run", work)
     using(tmp_path / "run", adding(2))
@@ -143,15 +152,12 @@ def test_a_folder_that_is_no_run_is_never_written_to(tmp_path: Path) -> None:
 
 
 def test_the_newest_unfinished_run_with_the_same_identity_is_found(tmp_path: Path) -> None:
-    async def finishing(run: RunDirectory) -> None:
-        await run.add(make_trace(1))
-        run.finish()
-
     using(tmp_path / "done", finishing)
     using(tmp_path / "open", adding(1))
     using(tmp_path / "other", adding(1), {**IDENTITY, "seed": 7})
-    digest = RunDirectory(tmp_path / "none", IDENTITY, {}).digest
-    assert unfinished(tmp_path, digest) == tmp_path / "open"
+    digest = digest_of(IDENTITY)
+    assert unfinished(tmp_path, digest, "p.jsonl") == tmp_path / "open"
+    assert unfinished(tmp_path, digest, "q.jsonl") is None
     assert newest(tmp_path) in {tmp_path / "done", tmp_path / "open", tmp_path / "other"}
 
 
@@ -169,3 +175,54 @@ def test_later_verdicts_are_laid_over_the_first_ones(tmp_path: Path) -> None:
     row = {"id": make_trace(2).id, "status": "incorrect", "verifier": "exact", "detail": "", "method": "whole"}
     (tmp_path / "run" / "verdicts-exact.jsonl").write_text(json.dumps(row) + "\n")
     assert {t.sample: t.verdict.status for t in read_traces(tmp_path / "run")} == {1: "correct", 2: "incorrect"}
+
+
+async def finishing(run: RunDirectory) -> None:
+    await run.add(make_trace(1))
+    run.finish()
+
+
+@pytest.mark.parametrize("less", [{"problems": "q.jsonl"}, {"samples": 2}, {"limit": 3}])
+def test_a_command_that_asks_for_less_does_not_finish_the_run_of_one_that_asked_for_more(
+    tmp_path: Path, less: dict[str, Any]
+) -> None:
+    using(tmp_path / "run", adding(1))
+    using(tmp_path / "run", finishing, config={**CONFIG, **less})
+    assert unfinished(tmp_path, digest_of(IDENTITY), "p.jsonl") == tmp_path / "run"
+    using(tmp_path / "run", finishing, config={**CONFIG, "samples": 9})
+    assert unfinished(tmp_path, digest_of(IDENTITY), "p.jsonl") is None
+
+
+def test_a_new_directory_is_taken_from_the_first_moment(tmp_path: Path) -> None:
+    async def work(run: RunDirectory) -> None:
+        with pytest.raises(SetupError, match="Another process is writing"):
+            RunDirectory(tmp_path / "run", IDENTITY, CONFIG)
+
+    using(tmp_path / "run", work)
+
+
+def test_two_runs_of_one_second_get_two_names(tmp_path: Path) -> None:
+    assert len({new_path(tmp_path, "berry", "strawberry") for _ in range(5)}) == 5
+
+
+def test_what_a_kill_at_the_very_start_leaves_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "run.lock").touch()
+    (tmp_path / "run.tmp").write_text("{")
+    using(tmp_path, adding(1))
+    assert len(list(read_traces(tmp_path))) == 1
+
+
+def test_a_place_that_cannot_be_written_to_is_found_before_anything_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "run", Path("/proc/none/run"), tmp_path / ("x" * 300)):
+        with pytest.raises(SetupError, match="Cannot write to"):
+            RunDirectory(place, IDENTITY, CONFIG)
+
+
+def test_a_damaged_record_of_replies_is_one_sentence(tmp_path: Path) -> None:
+    using(tmp_path / "run", adding(1))
+    for file in (tmp_path / "run").glob("replies.sqlite*"):
+        file.unlink()
+    (tmp_path / "run" / "replies.sqlite").write_bytes(b"junk" * 1000)
+    with pytest.raises(SetupError, match="not a database"):
+        RunDirectory(tmp_path / "run", IDENTITY, CONFIG)

@@ -4,15 +4,15 @@ Exit codes: 0 done, 1 a set-up error, 2 wrong usage, 3 finished but some traces 
 Start-up must stay fast: commands import what they need when they run, never here.
 """
 
+import io
 import os
-import shlex
 import sys
 
 import typer
 
 from openstrawberry import __version__
 from openstrawberry.cli import ask, doctor, generate, problems, verify
-from openstrawberry.errors import StrawberryError
+from openstrawberry.errors import Interrupted, OutputError, StrawberryError
 
 SET_UP_ERROR, SOME_FAILED, INTERRUPTED = 1, 3, 130
 
@@ -44,19 +44,14 @@ def top(version: bool = typer.Option(False, "--version", callback=_version, is_e
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line; every failure on purpose leaves as one sentence on stderr. Ends in `SystemExit`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows question marks, and goes on
     try:
         app(arguments)
     except StrawberryError as error:
         print(f"strawberry: {error}", file=sys.stderr)
-        sys.exit(SET_UP_ERROR)
-    except KeyboardInterrupt:
-        print(f"\nInterrupted. The same command goes on from here: {this_command()}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # `strawberry ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-
-
-def this_command() -> str:
-    """The command as the user typed it."""
-    return shlex.join(["strawberry", *sys.argv[1:]])
+        stopped = isinstance(error, Interrupted | OutputError)
+        if stopped:
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - what is still buffered has nowhere to go
+        sys.exit(INTERRUPTED if stopped else SET_UP_ERROR)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from openstrawberry.cli import options as o
+from openstrawberry.errors import Interrupted
 
 if TYPE_CHECKING:
     from openstrawberry.cli.asking import AskView
@@ -52,7 +53,10 @@ def command(
     as_json = flags.pop("json")
     config = load_config(None, {**flags, "samples": 1, "concurrency": 1})
     view = AskView(Console(), streaming=sys.stdout.isatty())
-    trace = asyncio.run(_ask(config, Settings.load(), asked, known, view, as_json))
+    try:
+        trace = _ask(config, Settings.load(), asked, known, view, as_json)
+    except KeyboardInterrupt:
+        raise Interrupted("Interrupted; what was said is kept in traces/. Ask again to start afresh.") from None
     if as_json:
         print(trace.to_line())
     else:
@@ -62,7 +66,7 @@ def command(
         raise typer.Exit(3)
 
 
-async def _ask(
+def _ask(
     config: "RunConfig", settings: "Settings", question: str, answer: str | None, view: "AskView", quiet: bool
 ) -> "Trace":
     from openstrawberry.ask import Asking
@@ -70,21 +74,22 @@ async def _ask(
 
     pausing = not quiet and sys.stdin.isatty() and sys.stdout.isatty() and config.max_turns is None
     turns: int | None = PAUSE_EVERY if pausing else config.max_turns
-    asking = Asking(config, settings, question, answer, ignore if quiet else view.hear, stream=view.streaming)
-    try:
-        while True:
-            trace = await asking.run(turns)
-            if not (pausing and trace.stop == "max_turns" and turns and await _go_on()):
-                return trace
-            turns += PAUSE_EVERY
-            view.again()
-    finally:
-        await asking.close()
+    with asyncio.Runner() as loop:  # not one `asyncio.run`: Ctrl-C at the prompt must reach the prompt
+        asking = Asking(config, settings, question, answer, ignore if quiet else view.hear, stream=view.streaming)
+        try:
+            trace = loop.run(asking.run(turns))
+            while pausing and trace.stop == "max_turns" and turns and _go_on():
+                turns += PAUSE_EVERY
+                view.again()
+                trace = loop.run(asking.run(turns))
+            return trace
+        finally:
+            loop.run(asking.close())
 
 
-async def _go_on() -> bool:
+def _go_on() -> bool:
     try:
-        reply = await asyncio.to_thread(input, f"Continue for {PAUSE_EVERY} more turns? [Y/n] ")
+        reply = input(f"Continue for {PAUSE_EVERY} more turns? [Y/n] ")
     except EOFError:
         return False
     return reply.strip().lower() in ("", "y", "yes")

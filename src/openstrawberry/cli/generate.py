@@ -1,12 +1,15 @@
 """`strawberry generate`: the main job."""
 
 import asyncio
+import shlex
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from openstrawberry.cli import options as o
+from openstrawberry.errors import Interrupted
 
 if TYPE_CHECKING:
     from openstrawberry.cli.live import RunView
@@ -63,7 +66,11 @@ def run_command(flags: dict[str, Any], json: bool, watch: bool) -> None:
     flags["set"] = parse_sets(flags.pop("set_") or [])
     view = open_view(json=json, watch=watch)
     run = Run(load_config(file, flags), Settings.load(), emit=view.hear)
-    summary = asyncio.run(_run(run, view))
+    try:
+        summary = asyncio.run(_run(run, view))
+    except KeyboardInterrupt:
+        command = shlex.join(["strawberry", *sys.argv[1:]])
+        raise Interrupted(f"Interrupted; everything so far is kept. Go on with: {command}") from None
     view.summary(summary)
     if summary.failed:
         raise typer.Exit(3)

@@ -71,7 +71,7 @@ class TextView:
             self.console.print(f"{len(run.skipped_rows):,} rows that could not be read are left out.", style="yellow")
         if run.directory.resumed:
             done = run.summary().traces - run.summary().failed
-            self.console.print(f"Going on with {run.directory.path}: {done:,} traces are there.")
+            self.console.print(Text(f"Going on with {run.directory.path}: {done:,} traces are there."), soft_wrap=True)
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),

@@ -12,7 +12,7 @@ def command(
     source: Annotated[
         str, typer.Argument(help="A file, hub:NAME, gym:NAME, builtin:NAME or a preset.")
     ] = "builtin:demo",
-    limit: Annotated[int, typer.Option(help="Show the first N.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Show the first N.")] = 20,
     seed: o.Seed = None,
     verifier: o.VerifierName = None,
     question_column: o.QuestionColumn = None,

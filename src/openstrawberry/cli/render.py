@@ -78,7 +78,7 @@ def show_summary(console: Console, summary: "Summary") -> None:
 def show_problems(source: str, problems: list[Problem], more: bool, skipped: list[str]) -> None:
     """A table of problems."""
     console = Console()
-    table = Table("#", "question", "answer", "verifier", "difficulty", title=source, title_justify="left")
+    table = Table("#", "question", "answer", "verifier", "difficulty", title=Text(source), title_justify="left")
     for number, problem in enumerate(problems, start=1):
         table.add_row(
             str(number),
@@ -101,11 +101,12 @@ def show_recheck(path: Path, result: "Recheck", json: bool) -> None:
             json_line(event="verdicts", before=before, after=after, traces=count)
         return
     console = Console()
-    table = Table("before", "after", "traces", title=str(path), title_justify="left")
+    table = Table("before", "after", "traces", title=Text(str(path)), title_justify="left")
     for (before, after), count in sorted(result.moves.items()):
         table.add_row(before, after, f"{count:,}", style="bold" if before != after else "")
     console.print(table)
-    console.print(f"{result.changed:,} of {result.moves.total():,} verdicts changed; kept in {result.file}")
+    changed = f"{result.changed:,} of {result.moves.total():,} verdicts changed; kept in {result.file}"
+    console.print(Text(changed), soft_wrap=True)
 
 
 def json_line(**fields: object) -> None:

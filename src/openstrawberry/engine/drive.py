@@ -68,6 +68,11 @@ class Setting:
         """Who plays `role`."""
         return self.models.get(role) or self.models["solver"]
 
+    @property
+    def proven(self) -> bool:
+        """Whether any model of the run has answered."""
+        return any(model.proven for model in self.models.values())
+
     def trace_id(self, problem: Problem, sample: int) -> str:
         """The id of a trace: the same in every continuation of a run."""
         return _hash(self.identity, problem.id, sample, self.seed)[:16]
@@ -139,6 +144,8 @@ class _Drive:
             ticket = running.pop(task)
             if ticket in stepper.open and not stepper.done:
                 await self._settle(stepper, ticket, task)
+            elif not task.cancelled():
+                task.exception()  # looked at, so that asyncio does not complain: nobody wants it any more
         for task, ticket in list(running.items()):
             if ticket not in stepper.open:  # its owner has ended: nobody wants the result
                 task.cancel()
@@ -203,8 +210,7 @@ class _Drive:
         return Checked(**verdict.model_dump(), method=answer.method)
 
     def _unless_proven(self, error: ProviderError) -> None:
-        nothing_worked = not any(model.proven for model in self.setting.models.values())
-        if nothing_worked and error.kind != "context":
+        if error.is_setup and not self.setting.proven:
             raise SetupError(str(error)) from error
 
     def _broken_off(self, stop: Stop) -> Answer:

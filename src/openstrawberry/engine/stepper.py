@@ -74,6 +74,9 @@ class Stepper(Generic[T]):
         except Exception as failure:
             self._finish(member, None, failure)
         else:
+            for group in [group for group in member.groups if group.cancelled]:
+                member.groups.remove(group)
+                self._abandon(group)
             if isinstance(action, Group):
                 self._enter(member, action)
             else:

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
+from openstrawberry.chat import Text
+
 
 class Problem(BaseModel):
     """A question with a known answer.
@@ -17,8 +19,8 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    question: str
-    answer: str
+    question: Text
+    answer: Text
     verifier: str = "exact"
     difficulty: float = 0.0
     source: str = ""

@@ -128,13 +128,15 @@ def _holds_traces(name: str) -> bool:
 
 def _max_turns(trace: Trace) -> int:
     value = json.loads(trace.params).get("max_turns", 0)
-    return value if isinstance(value, int) else 0
+    return min(value, 2**31) if isinstance(value, int) else 0
 
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
         return _connect(path)
-    except sqlite3.DatabaseError:  # damaged: it is derived, so make it anew
+    except sqlite3.OperationalError:  # busy or not to be opened: no reason to throw it away
+        raise
+    except sqlite3.DatabaseError:  # damaged, or made by another version: it is derived, so make it anew
         path.unlink(missing_ok=True)
         return _connect(path)
 

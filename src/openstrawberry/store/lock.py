@@ -28,6 +28,6 @@ def is_locked(path: Path) -> bool:
     """Whether a living process writes there."""
     try:
         lock(path).close()
-    except SetupError:
+    except (SetupError, OSError):  # one that cannot be written to is as good as taken
         return True
     return False

@@ -1,6 +1,7 @@
 """Finds run directories and reads them; needs no lock, and is safe while a run goes on."""
 
 import contextlib
+import itertools
 import json
 from collections.abc import Iterator
 from datetime import datetime
@@ -56,19 +57,20 @@ def _verdicts(path: Path) -> dict[str, dict[str, str]]:
     for file in sorted(path.glob("verdicts-*.jsonl"), key=lambda file: file.stat().st_mtime_ns):
         with file.open(encoding="utf-8") as lines:
             for line in lines:
-                if line.endswith("\n"):
+                with contextlib.suppress(ValueError, KeyError):  # torn or damaged: the earlier verdict stands
                     row = json.loads(line)
                     found[row.pop("id")] = row
     return found
 
 
-def unfinished(home: Path, digest: str) -> Path | None:
-    """The newest run below `home` with this digest that has not finished and that no process is writing."""
+def unfinished(home: Path, digest: str, problems: str) -> Path | None:
+    """The newest unfinished run below `home` with this digest and problem source that no process is writing."""
     found: list[tuple[str, Path]] = []
     for file in home.glob("*/run.json"):
         with contextlib.suppress(SetupError):
             run = read_run(file.parent)
-            if run.get("digest") == digest and not run.get("finished") and not is_locked(file.parent):
+            same = run.get("digest") == digest and run.get("config", {}).get("problems") == problems
+            if same and not run.get("finished") and not is_locked(file.parent):
                 found.append((str(run.get("created")), file.parent))
     return max(found)[1] if found else None
 
@@ -86,8 +88,21 @@ def newest(home: Path) -> Path:
 
 
 def new_path(home: Path, *parts: str) -> Path:
-    """A directory name that is not taken: time, then `parts`."""
+    """Makes an empty directory whose name nobody else has: time, then `parts`.
+
+    Raises:
+        SetupError: `home` cannot be written to.
+    """
     words = [datetime.now().strftime("%Y%m%d-%H%M%S"), *parts]
     name = "-".join("".join(c if c.isalnum() or c in "._" else "-" for c in word).strip("-.") for word in words)[:100]
-    tries = (home / (name + suffix) for suffix in ("", *(f"-{number}" for number in range(2, 1000))))
-    return next(path for path in tries if not path.exists())
+    for number in itertools.count(1):
+        path = home / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            continue
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise SetupError(f"Cannot write to {home} ({reason}): choose another folder with --out.") from error
+    raise AssertionError("unreachable")

@@ -10,7 +10,8 @@
     run.lock            held while a process writes here; dies with its owner
 
 The durability promise: a reply is committed before it is used, and a finished trace is flushed and synced before it is
-counted. The directory is made by the first thing worth keeping, so a command that fails at once leaves nothing behind.
+counted. The directory is claimed before anything is asked, so that a place that cannot be written to, or that another
+process is using, is found before anything is paid for; it is taken away again if nothing worth keeping came.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from openstrawberry.chat import Reply
 from openstrawberry.errors import SetupError
@@ -50,18 +51,20 @@ class RunDirectory:
         self.path = path
         self._identity = dict(identity)
         self._config = dict(config)
-        self._lock: BinaryIO | None = None
-        self._replies: sqlite3.Connection
-        self._reader: sqlite3.Connection  # its own, so that a look-up never waits for a sync
-        self._index: Index
         self._kept = Committer(self._commit_replies)
         self._added = Committer(self._commit_traces)
-        self.resumed = (path / "run.json").exists()
-        if self.resumed:
-            self._check(read_run(path))
-            self._open()
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise SetupError(f"{path} exists and is no run directory: choose another with --out.")
+        with _explained(path):
+            self.resumed = (path / "run.json").exists()
+            if not self.resumed and path.exists() and (not path.is_dir() or _foreign(path)):
+                raise SetupError(f"{path} exists and is no run directory: choose another with --out.")
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = lock(path)
+        try:
+            with _explained(path):
+                self._open()
+        except BaseException:
+            self._lock.close()
+            raise
 
     @property
     def digest(self) -> str:
@@ -72,72 +75,88 @@ class RunDirectory:
 
     def find(self, key: str) -> Reply | None:
         """The reply recorded under `key`."""
-        if self._lock is None:
-            return None
         row = self._reader.execute("select reply from replies where key = ?", (key,)).fetchone()
         return Reply.model_validate_json(row[0]) if row else None
 
     async def keep(self, key: str, reply: Reply) -> None:
         """Records a reply; returns when it is on disk."""
-        self._open()
         await self._guarded(self._kept.put((key, reply.model_dump_json())))
 
     # Finished traces.
 
     def owed(self, trace_id: str, max_turns: int) -> bool:
         """Whether this trace is still to be made: it is missing, failed, or stopped at fewer turns than now allowed."""
-        state = self._index.state(trace_id) if self._lock is not None else None
+        state = self._index.state(trace_id)
         return state is None or state[0] == "error" or (state[0] == "max_turns" and state[1] < max_turns)
 
     async def add(self, trace: Trace) -> None:
         """Appends a finished trace; returns when it is on disk."""
-        self._open()
         await self._guarded(self._added.put(trace))
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
-        """Asks the index (table `traces`); empty while there is no directory."""
-        return self._index.query(sql) if self._lock is not None else []
+        """Asks the index (table `traces`)."""
+        return self._index.query(sql)
 
     def log(self, event: str, **fields: object) -> None:
         """Notes what happened, for whoever wonders later; not synced, and nothing is decided by it."""
-        if self._lock is not None:
-            with _explained(self.path), (self.path / "log.jsonl").open("a", encoding="utf-8") as out:
-                out.write(json.dumps({"time": _now(), "event": event, **fields}, ensure_ascii=False) + "\n")
+        with _explained(self.path), (self.path / "log.jsonl").open("a", encoding="utf-8") as out:
+            out.write(json.dumps({"time": _now(), "event": event, **fields}, ensure_ascii=False) + "\n")
 
     # Life.
 
+    @property
+    def worth_keeping(self) -> bool:
+        """Whether there is a reply or a finished trace."""
+        replies = self._reader.execute("select exists (select 1 from replies)").fetchone()[0]
+        return bool(replies or self._index.query("select 1 from traces where stop != 'error' limit 1"))
+
     def finish(self) -> None:
-        """Marks the run as finished: the next run with the same identity starts a new directory."""
-        if self._lock is not None:
-            self._write_run(finished=_now())
+        """Marks the run as finished: the next run with the same identity starts a new directory.
+
+        A command that asked for less than an earlier one (other problems, fewer samples) does not finish its run.
+        """
+        if self._covers:
+            with _explained(self.path):
+                self._write_run(finished=_now())
             self.log("finished")
 
     async def close(self) -> None:
-        """Waits for what is on its way to disk and lets go of the directory."""
+        """Waits for what is on its way to disk and lets go of the directory; an empty new one is taken away."""
         await self._kept.close()
         await self._added.close()
-        if self._lock is not None:
-            self._index.close()
-            self._reader.close()
-            self._replies.close()
-            self._lock.close()
-            self._lock = None
+        empty = not self.resumed and not self.worth_keeping
+        self._index.close()
+        self._reader.close()
+        self._replies.close()
+        if empty:
+            self._take_away()
+        self._lock.close()
 
     def _open(self) -> None:
-        if self._lock is not None:
-            return
-        with _explained(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = lock(self.path)
-            self._write_run(finished="")
-            self._index = Index(self.path)
-            self._index.catch_up(repair=True)
-            self._replies = sqlite3.connect(self.path / "replies.sqlite", check_same_thread=False)
-            self._replies.execute("pragma journal_mode = wal")
-            self._replies.execute("pragma synchronous = full")
-            self._replies.execute("create table if not exists replies (key text primary key, reply text not null)")
-            self._reader = sqlite3.connect(self.path / "replies.sqlite")
+        self.resumed = (self.path / "run.json").exists()  # somebody may have made it while we waited for the lock
+        self._covers = True
+        if self.resumed:
+            run = read_run(self.path)
+            self._check(run)
+            self._covers = covers(self._config, run.get("config", {}))
+        self._write_run(finished="")
+        self._index = Index(self.path)
+        self._index.catch_up(repair=True)
+        self._replies = sqlite3.connect(self.path / "replies.sqlite", check_same_thread=False)
+        self._replies.execute("pragma journal_mode = wal")
+        self._replies.execute("pragma synchronous = full")
+        self._replies.execute("create table if not exists replies (key text primary key, reply text not null)")
+        # Look-ups have a connection of their own, so that they never wait for a sync.
+        self._reader = sqlite3.connect(self.path / "replies.sqlite")
         self.log("opened", process=os.getpid())
+
+    def _take_away(self) -> None:
+        with contextlib.suppress(OSError):
+            for file in self.path.iterdir():
+                if _ours(file.name):
+                    file.unlink()
+            self.path.rmdir()
+            self.path.parent.rmdir()  # traces/ itself, if it holds nothing else
 
     def _write_run(self, finished: str) -> None:
         file = self.path / "run.json"
@@ -148,7 +167,7 @@ class RunDirectory:
             "finished": finished,
             "digest": self.digest,
             "identity": self._identity,
-            "config": self._config,
+            "config": self._config if self._covers else old.get("config", {}),
         }
         temporary = file.with_suffix(".tmp")
         with temporary.open("w", encoding="utf-8") as out:
@@ -202,6 +221,25 @@ class RunDirectory:
             await write
 
 
+def covers(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    """Whether a command asks for at least what an earlier one asked for: same problems, no fewer samples or rows."""
+    unlimited = float("inf")
+    return (
+        new.get("problems") == old.get("problems")
+        and (new.get("samples") or 0) >= (old.get("samples") or 0)
+        and (new.get("limit") or unlimited) >= (old.get("limit") or unlimited)
+    )
+
+
+def _ours(name: str) -> bool:
+    return name.startswith(("run.", "log.", "index.", "replies.", "failed-", "traces-"))
+
+
+def _foreign(path: Path) -> bool:
+    """Whether a folder holds anything but what a command that was killed at its start leaves."""
+    return any(file.name not in ("run.lock", "run.tmp") for file in path.iterdir())
+
+
 def digest_of(identity: Mapping[str, Any]) -> str:
     """Short hash of what a continuation must share."""
     return hashlib.sha256(json.dumps(_plain(identity), sort_keys=True).encode()).hexdigest()[:16]
@@ -211,7 +249,7 @@ def digest_of(identity: Mapping[str, Any]) -> str:
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, sqlite3.OperationalError) as error:
+    except (OSError, sqlite3.DatabaseError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SetupError(
             f"Cannot write to {path} ({reason.lower()}): free space or choose another folder with --out, then run the "

@@ -25,7 +25,8 @@ class SingleReply(Strategy):
         question = task.prompts.text("user").replace("{question}", task.problem.question)
         node = yield Ask(task.user(question, after=self.before(task)), temperature=self.temperature)
         found = extract(node.content, task.problem)
-        return Answer(found.answer, node, stop=_stop(node, found.method), method=found.method)
+        stop = _stop(node, found.method)
+        return Answer(found.answer if stop == "final_answer" else "", node, stop, found.method)
 
     def before(self, task: Task) -> Node | None:
         """What is said before the question."""

@@ -79,12 +79,13 @@ class Group:
         while group:
             number, result = yield group            # in order of arrival; group.add(...) may start more
 
-    A member that raises makes the yield raise. Members still running when the owner ends are cancelled.
+    A member that raises makes the yield raise; the others go on until `cancel()`, or until the owner ends.
     """
 
     def __init__(self) -> None:
         self.started = 0
         self.claimed = 0
+        self.cancelled = False
         self.new: list[tuple[int, Generator[Any, Any, Any]]] = []
         self.finished: list[tuple[int, Any, BaseException | None]] = []
 
@@ -94,9 +95,13 @@ class Group:
         self.started += 1
         return self.started - 1
 
+    def cancel(self) -> None:
+        """Drops every member that has not finished; takes effect at the owner's next yield."""
+        self.cancelled = True
+
     def __bool__(self) -> bool:
         """Whether results are still to come."""
-        return self.claimed < self.started
+        return not self.cancelled and self.claimed < self.started
 
 
 Action = Ask | Check | Score | Group
@@ -112,12 +117,16 @@ def together(*generators: Generator[Any, Any, Any]) -> Group:
 
 
 def gather(*generators: Generator[Any, Any, T]) -> Steps[list[T]]:
-    """`results = yield from gather(...)`: waits for all members, results in the members' order."""
+    """`results = yield from gather(...)`: waits for all members, results in the members' order; an error ends all."""
     group = together(*generators)
     results: dict[int, T] = {}
-    while group:
-        number, result = yield group
-        results[number] = result
+    try:
+        while group:
+            number, result = yield group
+            results[number] = result
+    except Exception:
+        group.cancel()
+        raise
     return [results[number] for number in range(len(generators))]
 
 

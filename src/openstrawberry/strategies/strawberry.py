@@ -23,7 +23,9 @@ class Strawberry(Strategy):
 
     name: ClassVar[str] = "strawberry"
 
-    max_turns: int = Field(default=40, ge=1, description="replies after which the trace ends without an answer")
+    max_turns: int = Field(
+        default=40, ge=1, le=1_000_000, description="replies after which the trace ends without an answer"
+    )
     final_every: int = Field(default=9, ge=0, description="ask for the final answer every N turns; 0 never asks")
     temperature: float | None = Field(default=None, ge=0, description="fixed temperature; unset climbs as below")
     temperature_start: float = Field(default=0.3, ge=0, description="temperature of the first turns")
