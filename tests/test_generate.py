@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,13 +30,15 @@ BAD = {
 }
 
 
-def generate(folder: Path, handler: Callable[[Received], Answer], problems: int = 1, samples: int = 1) -> Summary:
+def generate(
+    folder: Path, handler: Callable[[Received], Answer], problems: int = 1, samples: int = 1, concurrency: int = 1
+) -> Summary:
     """Runs against `handler`, one attempt per call."""
 
     async def session() -> Summary:
         async with Server(handler) as server:
             config = RunConfig(model=f"compat:served@{server.url}/v1", out=folder / "run", samples=samples, attempts=1,
-                               concurrency=1)  # fmt: skip
+                               concurrency=concurrency)  # fmt: skip
             asked = [Problem(question=f"Question {number}?", answer="3") for number in range(problems)]
             run = Run(config, Settings({}), problems=asked)
             try:
@@ -80,3 +83,28 @@ def test_every_request_of_a_trace_extends_the_one_before(tmp_path: Path) -> None
     for number, (before, after) in enumerate(itertools.pairwise(seen), start=1):
         assert after[:-1] == [*before, {"role": "assistant", "content": f"Step {number}."}]
         assert after[-1]["role"] == "user"
+
+
+def test_one_bad_request_in_the_first_wave_is_not_the_set_up(tmp_path: Path) -> None:
+    refusal = Answer.of({"error": {"message": "this one I do not like"}}, 400)
+
+    def picky(received: Received) -> Answer:
+        return refusal if b"Question 0?" in received.body else replace(FINAL, latency=0.05)
+
+    first = generate(tmp_path, picky, problems=6, concurrency=6)
+    assert (first.failed, first.statuses) == (1, {"correct": 5})
+    again = generate(tmp_path, picky, problems=6, concurrency=1)
+    assert (again.made, again.failed) == (1, 1)
+
+
+def test_a_first_wave_that_fails_whole_is_the_set_up(tmp_path: Path) -> None:
+    asked = []
+
+    def refusing(received: Received) -> Answer:
+        asked.append(received)
+        return Answer.of({"error": {"message": "unknown field"}}, 400)
+
+    with pytest.raises(SetupError, match="unknown field"):
+        generate(tmp_path, refusing, problems=50, concurrency=5)
+    assert len(asked) <= 10
+    assert not (tmp_path / "run").exists()

@@ -41,3 +41,9 @@ def test_a_missing_pool_names_the_file_to_mend(tmp_path: Path) -> None:
     (tmp_path / "strawberry.yaml").write_text("full: {system: hi}")
     with pytest.raises(SetupError, match=r"strawberry/full has no texts under 'next'"):
         load_prompts("strawberry", "full", tmp_path).pool("next")
+
+
+def test_a_folder_without_prompts_is_refused_not_ignored(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(SetupError, match="--prompts"):
+            load_prompts("cot", "full", folder)

@@ -1,6 +1,6 @@
 """The README is the product's face: its list of commands is made from the real `--help`, and this test keeps it so.
 
-    python -m tests.test_readme        writes the list anew
+python -m tests.test_readme        writes the list anew
 """
 
 import re

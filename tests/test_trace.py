@@ -1,5 +1,7 @@
 """The tree that grows, and what is derived from a finished trace."""
 
+import time
+
 from openstrawberry.trace import Tokens, Trace, Tree, title_of
 from tests.making import make_reply, make_trace
 
@@ -42,6 +44,14 @@ def test_a_title_is_the_models_own_or_the_first_sentence() -> None:
     assert title_of("<thinking>Hm.</thinking> So it is.") == "Hm."
     assert title_of("x" * 100) == "x" * 59 + "…"
     assert title_of("") == ""
+    assert title_of("<turn_title>Cut in the mid") == "Cut in the mid"
+
+
+def test_a_title_is_found_at_once_in_text_without_end() -> None:
+    before = time.process_time()
+    for junk in ("\n", " ", "<turn_title>", "<", "a. "):
+        title_of("<turn_title>Counting" + junk * 100_000 + "x")
+    assert time.process_time() - before < 2  # seconds; it was minutes when it looked back at every character
 
 
 def test_turns_count_replies_on_the_way_to_the_answer_only() -> None:

@@ -122,7 +122,7 @@ class Run:
             await self.directory.add(trace)
             if trace.stop == "error" and not self.setting.proven:
                 self._first_failures.append(trace.error.message)
-                self._refuse_if_nothing_works(wave=self.config.concurrency)
+                self._refuse_if_nothing_works(wave=max(3, self.config.concurrency))
             self._made += 1
             self.setting.emit(TraceEnded(trace))
         finally:

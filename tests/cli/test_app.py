@@ -62,9 +62,10 @@ def test_verify_checks_again_without_a_model_and_the_new_verdict_counts(shell: S
 
 
 def test_verify_of_what_is_no_run_is_one_sentence(shell: Shell) -> None:
-    done = shell.strawberry("verify", shell.folder)
-    assert done.code == 1
-    assert "no run directory" in done.err
+    for place in (shell.folder, shell.folder / "nothing"):
+        done = shell.strawberry("verify", place)
+        assert done.code == 1
+        assert "no run directory" in done.err
 
 
 def test_problems_shows_what_would_be_asked(shell: Shell) -> None:
@@ -93,3 +94,14 @@ def test_ask_of_berry_outside_its_families_says_what_it_knows(shell: Shell) -> N
     assert done.code == 1
     assert "--model" in done.err
     assert not shell.run.exists()
+
+
+def test_verify_leaves_alone_what_was_asked_without_a_known_answer(shell: Shell) -> None:
+    shell.strawberry("ask", "Why?", "--model", f"scripted:{shell.script}", "--out", shell.run)
+    assert shell.strawberry("verify", shell.run, "--json").events == []
+
+
+def test_a_damaged_line_of_verdicts_costs_only_itself(shell: Shell) -> None:
+    shell.generate("--samples", 1)
+    (shell.run / "verdicts-exact.jsonl").write_text('{"id": broken\n')
+    assert shell.strawberry("verify", shell.run).code == 0

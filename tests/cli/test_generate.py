@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -178,3 +179,61 @@ def test_without_out_an_unfinished_run_goes_on_and_a_finished_one_stays(shell: S
     third = strawberry(*command, folder=shell.folder)
     assert "Going on with" in third.stdout
     assert len(list((shell.folder / "traces").iterdir())) == 2
+
+
+@pytest.mark.parametrize("command", ["generate", "ask"])
+def test_ctrl_c_says_how_to_go_on(shell: Shell, command: str) -> None:
+    shell.script.write_text("turns: [a step, {content: another, delay: 60}]")
+    arguments = [command, "--model", f"scripted:{shell.script}", "--out", str(shell.run)]
+    arguments += ["--problems", str(shell.problems), "--json"] if command == "generate" else []
+    environment = {"PATH": os.environ["PATH"], "HOME": str(shell.folder), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen([sys.executable, "-m", "openstrawberry", *arguments], env=environment, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:  # until the first step is there
+            if "a step" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.startswith("strawberry: Interrupted")
+    assert said.count("\n") == 1
+    assert (shell.run / "replies.sqlite").exists()
+
+
+def test_a_reader_that_goes_away_stops_the_run_and_fails_no_trace(shell: Shell) -> None:
+    command = [sys.executable, "-m", "openstrawberry", "generate", "--model", f"scripted:{shell.script}", "--problems",
+               str(shell.problems), "--out", str(shell.run), "--samples", "50", "--json"]  # fmt: skip
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert said.count("\n") == 1
+    assert not list(shell.run.glob("failed-*"))
+    assert shell.generate("--samples", 50).code == 0
+
+
+ODD = [
+    ["--set", "final_every=["],
+    ["--max-turns", "9" * 30],
+    ["--seed", "9" * 30],
+    ["--prompts", "nowhere"],
+    ["--out", "x" * 300],
+    ["--out", "/proc/none/run"],
+]
+
+
+@pytest.mark.parametrize("arguments", ODD)
+def test_odd_values_are_one_sentence_too(shell: Shell, arguments: list[str]) -> None:
+    done = shell.strawberry("generate", "--model", f"scripted:{shell.script}", "--problems", shell.problems, *arguments)
+    assert done.code in (1, 2)
+    assert "Traceback" not in done.err
+
+
+def test_a_directory_whose_name_looks_like_markup_is_shown_as_it_is(shell: Shell) -> None:
+    shell.run = shell.folder / "o[" / "3]"
+    shell.generate("--samples", 1)
+    assert "o[/3]" in shell.generate("--samples", 2).out.replace("\n", "")

@@ -10,7 +10,7 @@ import pytest
 from openstrawberry.chat import Delta, Reply, Request, Usage
 from openstrawberry.engine.drive import Sampling, Setting, drive
 from openstrawberry.engine.events import Event, Judged, Streamed, TraceStarted, TurnEnded, TurnStarted
-from openstrawberry.errors import ProviderError, SetupError
+from openstrawberry.errors import OutputError, ProviderError, SetupError
 from openstrawberry.models.providers.scripted import ScriptedModel
 from openstrawberry.models.replies import Recorded
 from openstrawberry.prompts import PromptSet, load_prompts
@@ -24,9 +24,7 @@ BRIEF = load_prompts("strawberry", "brief")
 Answerer = Callable[[Request], Any]
 
 
-def setting(
-    answer: Answerer, strategy: Strategy | None = None, record: Memory | None = None, **fields: Any
-) -> Setting:
+def setting(answer: Answerer, strategy: Strategy | None = None, record: Memory | None = None, **fields: Any) -> Setting:
     model = Recorded(ScriptedModel(answer=answer, spec="scripted:test"), record or Memory())
     return Setting(strategy or Strawberry(), BRIEF, {"solver": model}, Verifiers(), identity="run", **fields)
 
@@ -248,8 +246,13 @@ def test_a_fault_in_a_strategy_costs_its_trace_and_not_the_run() -> None:
 
 def test_sampling_reaches_the_request_and_the_strategys_choice_goes_first() -> None:
     seen: list[Request] = []
-    run(setting(lambda request: seen.append(request) or counting(request), Strawberry(temperature=0.6),
-                sampling=Sampling(temperature=0.1, top_p=0.9, max_tokens=77, reasoning="low")))
+    run(
+        setting(
+            lambda request: seen.append(request) or counting(request),
+            Strawberry(temperature=0.6),
+            sampling=Sampling(temperature=0.1, top_p=0.9, max_tokens=77, reasoning="low"),
+        )
+    )
     assert {(r.temperature, r.top_p, r.max_tokens, r.reasoning) for r in seen} == {(0.6, 0.9, 77, "low")}
     assert len({r.cache_key for r in seen}) == 1
 
@@ -259,3 +262,62 @@ def test_a_prompt_set_of_the_users_own_is_used() -> None:
     model = Recorded(ScriptedModel(answer=counting, spec="scripted:test"), Memory())
     trace = run(Setting(Strawberry(), mine, {"solver": model}, Verifiers()))
     assert [turn.content for turn in trace.messages[:2]] == ["Be brief.", f"Q: {PROBLEM.question}"]
+
+
+class Racing(Strategy):
+    """Two calls side by side; the first reply wins, the other is dropped."""
+
+    name = "racing"
+
+    def solve(self, task: Task) -> Steps[Answer]:
+        root = task.user("q")
+        group = together(*(self.ask(task.user(text, after=root)) for text in ("slow", "fast")))
+        _, node = yield group
+        return Answer(node.content, node)
+
+    def ask(self, node: Any) -> Steps[Any]:
+        return (yield Ask(node))
+
+
+def test_a_race_that_was_won_is_not_run_again_when_it_is_replayed() -> None:
+    record, asked = Memory(), []
+
+    async def answer(request: Request) -> str:
+        asked.append(request.messages[-1].content)
+        if request.messages[-1].content == "slow":
+            await asyncio.Event().wait()
+        return "3"
+
+    assert run(setting(answer, Racing(), record)).correct
+    assert sorted(asked) == ["fast", "slow"]
+    asked.clear()
+    assert run(setting(answer, Racing(), record)).correct
+    assert asked == []
+
+
+def test_two_members_that_fail_at_once_cost_their_trace_and_leave_no_noise() -> None:
+    class Both(Strategy):
+        name = "both"
+
+        def solve(self, task: Task) -> Steps[Answer]:
+            root = task.user("q")
+            yield from gather(self.ask(root), self.ask(root))
+            return Answer("", root)
+
+        def ask(self, node: Any) -> Steps[Any]:
+            return (yield Ask(node))
+
+    async def failing(request: Request) -> str:
+        await asyncio.sleep(0)
+        raise ProviderError("down", provider="scripted", kind="server", status=500)
+
+    trace = run(setting(failing, Both()))
+    assert (trace.stop, trace.error.status) == ("error", 500)
+
+
+def test_whoever_listens_badly_is_no_fault_of_the_trace() -> None:
+    def deaf(event: Event) -> None:
+        raise OutputError("closed")
+
+    with pytest.raises(OutputError):
+        run(setting(counting, emit=deaf))

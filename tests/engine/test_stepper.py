@@ -147,3 +147,22 @@ def test_the_same_sample_draws_the_same_and_another_draws_anew() -> None:
     assert first.random("turn", 3).random() == again.random("turn", 3).random()
     assert first.random("turn", 3).random() != other.random("turn", 3).random()
     assert first.random("turn", 3).random() != first.random("turn", 4).random()
+
+
+def test_after_an_error_in_gather_nobody_asks_on() -> None:
+    def careful(task: Task) -> Steps[str]:
+        root = task.user("q")
+        try:
+            yield from gather(rollout(task, root, 5), rollout(task, root, 5), rollout(task, root, 5))
+        except ValueError:
+            node = yield Ask(root)
+            return str(node.content)
+        return "not raised"
+
+    task = make_task()
+    stepper = Stepper(careful(task))
+    stepper.throw(min(stepper.open), ValueError("boom"))
+    assert len(stepper.open) == 1
+    ((ticket, action),) = stepper.open.items()
+    stepper.send(ticket, reply(task, action))
+    assert stepper.result == "after q"

@@ -97,6 +97,7 @@ class _Drive:
         self.id = setting.trace_id(problem, sample)
         self.task = Task(problem, setting.prompts, sample, setting.seed)
         self.draws: Counter[tuple[int, AskRole]] = Counter()
+        self.requests: dict[int, Request] = {}
 
     async def run(self) -> Trace:
         started = _now()
@@ -124,7 +125,7 @@ class _Drive:
             while not stepper.done:
                 if not running and len(stepper.open) == 1:  # a chat: no need for a task per turn
                     ((ticket, action),) = stepper.open.items()
-                    await self._settle(stepper, ticket, self._perform(action))
+                    await self._settle(stepper, ticket, self._perform(ticket, action))
                 else:
                     await self._next(stepper, running)
             return stepper.result
@@ -136,9 +137,11 @@ class _Drive:
 
     async def _next(self, stepper: Stepper[Answer], running: dict[asyncio.Task[Any], int]) -> None:
         under_way = set(running.values())
-        for ticket, action in stepper.open.items():
-            if ticket not in under_way:
-                running[asyncio.create_task(self._perform(action))] = ticket
+        fresh = [ticket for ticket in stepper.open if ticket not in under_way]
+        # What is on record is settled first: a race that one call has won is not run again when the trace is replayed.
+        recorded = [ticket for ticket in fresh if self._on_record(ticket, stepper.open[ticket])]
+        for ticket in recorded or fresh:
+            running[asyncio.create_task(self._perform(ticket, stepper.open[ticket]))] = ticket
         finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         for task in sorted(finished, key=running.__getitem__):
             ticket = running.pop(task)
@@ -159,18 +162,24 @@ class _Drive:
         else:
             stepper.send(ticket, result)
 
-    async def _perform(self, action: Leaf) -> Any:
+    def _on_record(self, ticket: int, action: Leaf) -> bool:
+        if not isinstance(action, Ask):
+            return False
+        return self.setting.model(action.role).knows(self._request(ticket, action))
+
+    async def _perform(self, ticket: int, action: Leaf) -> Any:
         if isinstance(action, Ask):
-            return await self._ask(action)
+            return await self._ask(ticket, action)
         if isinstance(action, Check):
             return await self._check(action.answer)
         if self.setting.scorer is None:
             raise SetupError("This strategy scores steps: name a process reward model, or choose another --strategy.")
         return await self.setting.scorer(action.node)
 
-    async def _ask(self, ask: Ask) -> Node:
+    async def _ask(self, ticket: int, ask: Ask) -> Node:
         setting, model = self.setting, self.setting.model(ask.role)
-        request = self._request(ask, model.spec)
+        request = self._request(ticket, ask)
+        del self.requests[ticket]
         setting.emit(TurnStarted(self.id, ask.node, ask.role))
         listen = (lambda delta: setting.emit(Streamed(self.id, delta))) if setting.stream else None
         reply = await model.complete(request, listen)
@@ -178,7 +187,13 @@ class _Drive:
         setting.emit(TurnEnded(self.id, node))
         return node
 
-    def _request(self, ask: Ask, spec: str) -> Request:
+    def _request(self, ticket: int, ask: Ask) -> Request:
+        """The request of an open action: made once, since making it counts a draw."""
+        if ticket not in self.requests:
+            self.requests[ticket] = self._draw(ask, without_address(self.setting.model(ask.role).spec))
+        return self.requests[ticket]
+
+    def _draw(self, ask: Ask, spec: str) -> Request:
         sampling = self.setting.sampling
         draw = self.draws[ask.node.index, ask.role]
         self.draws[ask.node.index, ask.role] += 1
@@ -194,9 +209,7 @@ class _Drive:
             reasoning=sampling.reasoning,
             cache_key=self.id,
         )
-        return replace(
-            request, key=reply_key(without_address(spec), ask.role, request, ask.node.chain, self.sample, draw)
-        )
+        return replace(request, key=reply_key(spec, ask.role, request, ask.node.chain, self.sample, draw))
 
     async def _check(self, answer: str) -> Verdict:
         verdict = await self.setting.checker.verify(self.problem, answer)

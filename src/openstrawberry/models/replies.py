@@ -66,6 +66,10 @@ class Recorded:
         """The wrapped model's."""
         return self._model.spec
 
+    def knows(self, request: Request) -> bool:
+        """Whether the reply is on record."""
+        return self._record.find(request.key) is not None
+
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
         """See `Model.complete`. A replayed reply reaches `on_delta` in one piece."""
         while (flying := self._flying.get(request.key)) is not None:
