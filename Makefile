@@ -20,7 +20,7 @@ lint: $(VENV)/installed-$(EXTRAS)
 
 berry: TORCH = 1
 berry: $(VENV)/installed-dev,hf,berry
-	$(VENV)/bin/python -m openstrawberry.berry
+	$(VENV)/bin/python -m openstrawberry.berry make
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
