@@ -2,7 +2,8 @@
 
     python benchmarks/berry.py [--traces 512] [--concurrency 64]
 
-Held-out problems of the easy sizes, default schedule, temperature 0.7; from the first request to the last trace on disk.
+Held-out problems of the easy sizes, default schedule, temperature 0.7; from the first request to the last trace on
+disk.
 """
 
 import argparse
