@@ -24,6 +24,9 @@ Judge = Literal["math", "gym"]
 START_S = 120.0
 """Seconds a process may take to import what it needs; a loaded machine can be slow."""
 
+BURIAL_S = 5.0
+"""Seconds to wait for the system to report the end of a killed process."""
+
 
 class WorkerTimeout(Exception):
     """The job overran its deadline, and its process was killed."""
@@ -129,7 +132,8 @@ class _Worker:
                 os.killpg(self._process.pid, signal.SIGKILL)
         if self._process.stdin is not None:
             self._process.stdin.close()
-        await asyncio.shield(self._process.wait())
+        with contextlib.suppress(TimeoutError):  # a process that is dead but not reported so must not hold anybody up
+            await asyncio.wait_for(self._process.wait(), BURIAL_S)
 
 
 async def _spawn(judge: Judge, deadline_s: float) -> asyncio.subprocess.Process:
