@@ -27,7 +27,14 @@ def status(known: str, answer: str, question: str = QUESTION) -> str:
             "The correct answer is B. Paris",
             "Choice b",
         ),
-        *("B) because it is the seat of government", "B, the capital of France"[:1]),
+        *(
+            "B) because it is the seat of government",
+            "B, the capital of France"[:1],
+            "B!",
+            "**B",
+            "the answer is **B**.",
+        ),
+        *("B) it is a capital", "(B), as its x is y", "B. The answer is B", "B) it is not in Italy"),
     ],
 )
 def test_the_letter_or_the_text_of_the_option_is_right(answer: str) -> None:
@@ -36,7 +43,30 @@ def test_the_letter_or_the_text_of_the_option_is_right(answer: str) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    ["A", "C", "D", "Rome", "Paris and Rome", "A or B", "(B) and (C)", "B) Rome", "a city", "BB", "E", "?", "Parisian"],
+    [
+        *(
+            "A",
+            "C",
+            "D",
+            "Rome",
+            "Paris and Rome",
+            "A or B",
+            "(B) and (C)",
+            "B) Rome",
+            "a city",
+            "BB",
+            "E",
+            "?",
+            "Parisian",
+        ),
+        *(
+            "B) is wrong. The answer is C",
+            "B. wait, it's C",
+            "B) is wrong",
+            "B. Actually, (A).",
+            "B. The answer is (A)",
+        ),
+    ],
 )
 def test_another_letter_two_letters_or_none_is_wrong(answer: str) -> None:
     assert status("B", answer) == "incorrect"

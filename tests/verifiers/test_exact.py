@@ -27,6 +27,10 @@ def status(known: str, answer: str, metadata: str = "{}") -> str:
         ("ﬁne", "fine"),
         ("...", "..."),
         ("C++", "c++"),
+        ("Hello", "hello!"),
+        ("no", "No!"),
+        ("Paris", '"**Paris!**".'),
+        ("x²", "X²"),
     ],
 )
 def test_case_spaces_quotes_and_a_full_stop_do_not_count(known: str, answer: str) -> None:
@@ -43,6 +47,13 @@ def test_case_spaces_quotes_and_a_full_stop_do_not_count(known: str, answer: str
         ("C", "C++"),
         ("ab", "ba"),
         ("a", "A B"),
+        ("n!", "n"),
+        ("(n-1)!", "(n-1)"),
+        ("5", "5!"),
+        ("y'", "y"),
+        ("102", "10²"),
+        ("x2", "x₂"),
+        ("51/2", "5½"),
     ],
 )
 def test_everything_else_counts(known: str, answer: str) -> None:

@@ -40,6 +40,9 @@ SAME = [
     (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{bmatrix}1&2\\3&4\end{bmatrix}"),
     ("50%", "0.5"),
     (r"10^{-3}", "0.001"),
+    ("x^2", "x²"),
+    ("100", "10²"),
+    ("y'", r"y^{\prime}"),
 ]
 DIFFERENT = [
     ("3", "13"),
@@ -51,6 +54,15 @@ DIFFERENT = [
     (r"\text{even}", "odd"),
     ("Evelyn", "Evlyen"),
     (r"\sqrt{2}", "no idea"),
+    ("n!", "n"),
+    ("(n-1)!", "(n-1)"),
+    ("5", "5!"),
+    ("y'", "y"),
+    ("y'", "y''"),
+    ("11/2", "1 1/2"),
+    ("12", "1 2"),
+    ("12", r"1\,2"),
+    ("102", "10²"),
     (r"\sqrt{2}", "}{" * 50),
 ]
 
@@ -91,6 +103,15 @@ def test_further_accepted_answers_count() -> None:
         ("3", "13", False),
         ("1/3", "0.3333333", None),
         ("x+1", "1+x", None),
+        ("n!", "n", None),
+        ("y'", "y", None),
+        ("X", "x", None),
+        ("11/2", "1 1/2", None),
+        ("12", "1 2", None),
+        ("102", "10²", None),
+        (r"\leftarrow", r"\rightarrow", None),
+        (r"\left(x, y\right)", "(x,y)", True),
+        ("a b", r"a\,b", True),
     ],
 )
 def test_texts_and_plain_numbers_are_decided_without_a_process(known: str, answer: str, decision: bool | None) -> None:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from openstrawberry.problems.guess import guess_verifier
-from openstrawberry.problems.numbers import read_number
+from openstrawberry.problems.numbers import is_plain_number, read_number
 from openstrawberry.problems.problem import Problem
 from openstrawberry.verifiers.numeric import Numeric
 
@@ -70,6 +70,16 @@ def test_thirteen_never_matches_three() -> None:
         ("50%", "0.5"),
         ("50%", "50 percent"),
         ("2 million", "2"),
+        ("-0.75", r"- \frac{3}{4}"),
+        ("-3", "minus 3"),
+        ("-3", "Negative three"),
+        ("-7", r"- \boxed{7}"),
+        ("16/3", "5⅓"),
+        ("300", "3 hundred"),
+        ("36", "3 dozen"),
+        ("3", "3 m2"),
+        ("3", "3 months"),
+        ("3", "I am not sure, but 3"),
     ],
 )
 def test_a_number_is_the_same_however_it_is_written(known: str, answer: str) -> None:
@@ -82,6 +92,22 @@ def test_a_number_is_the_same_however_it_is_written(known: str, answer: str) -> 
         *("5 or 6", "5-6", "5 to 6", "5, 6", "6 = 2 * 3 or 5", "x = 4, y = 5", "x=4 or x=5", "(4, 5)", "5 5", "5:00"),
         *("5!", "5^2", "√5", r"\sqrt{5}", "2 * 5", "5x", "5π", "5i", "5 + x", "1/5x", "log 5", "> 5", "±5", "5 - x"),
         *("1,23", "1,2,3", "5,00,0", "1.2.3", "3/4/5", "5/0", "0x5", "5_000", "2020-01-05", "v5", "nan", "inf", "∞"),
+        *(
+            "minus 5",
+            "-(5)",
+            "- (5)",
+            "-|5|",
+            r"-\left(5\right)",
+            "-**5**",
+            r"- \boxed{5}",
+            "5²",
+            "5 ³",
+            "5₂",
+            "5⅓",
+            "5C2",
+        ),
+        *("5 hundred", "5 dozen", "5 squared", "5 cubed", "5 hundred thousand", "not 5", "isn't 5", "not **5**"),
+        *("x != 5", "x <= 5", "more than 5", "half of 5", "5 and a half", "5 choose 5", "5 times 5", "plus or minus 5"),
         *("five and six", "no idea", "?", "1e999999999", "<final_answer>", "--5"),
     ],
 )
@@ -128,6 +154,16 @@ def test_a_megabyte_or_an_awkward_text_is_judged_quickly(piece: str) -> None:
     for size in (9_999, 1_000_000):
         assert status("3", piece * (size // len(piece))) in ("incorrect", "no_answer")
     assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("piece", [" ", "\n", "1", "$", "{", "<", "*", "a", "}", "-", "minus ", "\u00a01", "½"])
+@pytest.mark.parametrize(("before", "after"), [("$a$", "b 5"), ("^", "5"), ("1", "x")])
+def test_one_piece_repeated_is_read_in_linear_time(piece: str, before: str, after: str) -> None:
+    started = time.process_time()
+    text = before + piece * (9_900 // len(piece)) + after
+    read_number(text)
+    is_plain_number(text)
+    assert time.process_time() - started < 0.6
 
 
 def test_nothing_a_model_writes_makes_it_raise() -> None:

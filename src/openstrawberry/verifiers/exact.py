@@ -1,10 +1,13 @@
 """The verifier `exact`: the same text, but for what no reader would call a difference.
 
 Before comparing, both sides are brought to Unicode form NFKC, to lower case (casefold), runs of white space become one
-space, and quotation marks, code marks and bold marks around the whole and full stops or exclamation marks after it are
-dropped. Nothing else is forgiven: articles, commas, plurals and word order count.
+space, and quotation marks, code marks and bold marks around the whole and full stops after it are dropped. Nothing else
+is forgiven: articles, commas, plurals and word order count. What may be mathematics is kept: raised, lowered and
+fraction characters (`10²` is not `102`), a mark on one side only (`y'`), and an exclamation mark unless a word stands
+before it (`n!`).
 """
 
+import itertools
 import json
 import re
 import unicodedata
@@ -14,6 +17,9 @@ from openstrawberry.verifiers.verifier import Verdict
 
 MAX_CHARS = 100_000
 """Answers longer than this, and longer than the known answer, are `incorrect` unread."""
+
+_MARKS = "\"'`* "
+_CALL = re.compile(r"((?<![\\\w])(?:[^\W\d_]{3,}+|no|ok))[.!]++\Z")
 
 
 class Exact:
@@ -35,11 +41,12 @@ class Exact:
 
 def normalise(text: str) -> str:
     """The form in which two texts are compared; see the top of this file."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    folded = "".join(
+        "".join(run) if raised else _folded("".join(run)) for raised, run in itertools.groupby(text, _is_raised)
+    )
     folded = folded.replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"')
     folded = re.sub(r"\s+", " ", folded).strip()
-    bare = folded.rstrip(".!").strip("\"'`* ").rstrip(".!").strip()
-    return bare or folded
+    return _unstopped(_unmarked(_unstopped(folded))) or folded
 
 
 def known_answers(problem: Problem) -> list[str]:
@@ -51,3 +58,26 @@ def known_answers(problem: Problem) -> list[str]:
     except (json.JSONDecodeError, AttributeError):
         more = None
     return [problem.answer, *(str(text) for text in more)] if isinstance(more, list) else [problem.answer]
+
+
+def _is_raised(character: str) -> bool:
+    """Whether NFKC would make an ordinary digit, letter or sum of a character like `²`, `₂` or `½`."""
+    return not character.isascii() and unicodedata.decomposition(character).startswith(("<super>", "<sub>", "<frac"))
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def _unstopped(text: str) -> str:
+    """`text` without the full stops that end it, and without the exclamation marks that follow a word."""
+    return _CALL.sub(r"\1", text).rstrip(".").rstrip()
+
+
+def _unmarked(text: str) -> str:
+    """`text` without the marks that stand at both its ends."""
+    before = text[: len(text) - len(text.lstrip(_MARKS))]
+    after = text[len(text.rstrip(_MARKS)) :]
+    pairs = zip(before, reversed(after), strict=False)
+    paired = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return text[paired : len(text) - paired].strip()

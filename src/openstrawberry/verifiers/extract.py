@@ -29,23 +29,36 @@ WHOLE_CHARS = 200
 _TAG = re.compile(r"<(/?)\s*final_answer\s*>", re.IGNORECASE)
 _THOUGHT = re.compile(r"<(/?)\s*(?:think|thinking)\s*>", re.IGNORECASE)
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»"}
-_PLACEHOLDERS = {
+_PLACEHOLDERS = {  # lower case; "none" and "unknown" are not among them, as some questions are answered so
     "",
-    "...",
-    "…",
-    "answer",
-    "your answer",
-    "your answer here",
-    "answer here",
-    "the answer",
-    "final answer",
+    *(
+        "answer",
+        "answer here",
+        "the answer",
+        "the answer here",
+        "your answer",
+        "your answer here",
+        "insert answer here",
+    ),
+    *("final answer", "final answer here", "your final answer", "the final answer", "your final answer here"),
+    *("not yet", "not yet known", "not yet determined", "not ready", "not ready yet", "still working", "no answer yet"),
+    *("unknown yet", "unknown so far", "none yet", "to be determined", "tbd", "todo", "pending", "n/a", "?", "???"),
 }
-_LETTER = re.compile(  # possessive throughout, so that long runs of spaces cost nothing
-    r"(?:answer|option|choice)\s*+(?:is|:|=)?+\s*+:?+\s*+(?:(?:option|choice)\s++)?+"
-    r"[*_$(\[]*+(?:\\(?:boxed|text)\{)*+\(?+([A-Z])\b(?!['’])"
+_SENTENCE_END = (".", "!", "?", ":", "…", ">")
+_LETTER_TAIL = (  # possessive throughout, so that long runs of spaces cost nothing
+    r"(?:(?i:option|choice)\s++)?+[*_$(\[]*+(?:\\(?:boxed|text)\{)*+\(?+([A-Z])\b(?!['’])"
+    r"(?!\W?\s*+(?:or|and|/)\s*+\(?[A-Z]\b)"
 )
+_ANSWER_LETTER = re.compile(
+    r"(?i:\banswer)(?i:\s++(?:choice|option))?+[*_\s]*+(?:[:=]|(?i:is|would\s++be|must\s++be)\b)[*_:\s]*+"
+    + _LETTER_TAIL
+)
+_OTHER_LETTER = re.compile(r"(?:answer|option|choice)\s*+(?:is|:|=)?+\s*+:?+\s*+" + _LETTER_TAIL)
 _LONE_LETTER = re.compile(r"^[ \t*_(\[$]*+([A-Za-z])[ \t\r*_)\]$.:]*+$", re.MULTILINE)
-_LAST_NUMBER = re.compile(r"(?<![\w.,])[-−]?[$€£]?\d[\d,]*+(?:\.\d+)?+(?:/\d+)?+%?")
+_LAST_NUMBER = re.compile(
+    r"(?:\b(?:minus|negative)\s++)?+(?<![\w.,])[-−]?[$€£]?\d[\d,]*+(?:\.\d+)?+(?:/\d+)?+%?[¼-¾⅐-⅞⁰¹²³⁴-⁹]*+",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -83,21 +96,29 @@ def extract(text: str, problem: Problem) -> Extraction:
 def final_answer(text: str) -> str | None:
     """The content of the last `<final_answer>` element, cleaned of its dressing, or None.
 
-    A tag that is opened at the end and never closed counts when text follows it, as models that stop at the closing tag
-    leave it. An element that is empty or only echoes the prompt ("...", "your answer") does not count.
+    A tag that is opened at the end and never closed counts where it opens a line or a sentence and one short line is
+    all that follows, as models that stop at the closing tag leave it; in mid-sentence it is only spoken of. An element
+    that is empty, echoes the prompt ("...", "your answer") or puts the answer off ("not yet") does not count.
     """
     visible = without_thoughts(text)
     found: str | None = None
-    opened = -1
+    start = opened = -1
     for tag in _TAG.finditer(visible):
         if not tag[1]:
-            opened = tag.end()
+            start, opened = tag.span()
         elif opened >= 0:
             found = _real(visible[opened : tag.start()]) or found
             opened = -1
-    if opened >= 0:
-        found = _real(visible[opened:]) or found
+    if opened >= 0 and _opens_a_sentence(visible[:start]):
+        last = _real(visible[opened:])
+        found = last if last and "\n" not in last and len(last) <= WHOLE_CHARS else found
     return found
+
+
+def _opens_a_sentence(before: str) -> bool:
+    """Whether what follows `before` starts a line, but for bold marks and the like, or a sentence."""
+    line = before[before.rfind("\n") + 1 :].strip(" \t\r*_#-")
+    return not line or line.endswith(_SENTENCE_END)
 
 
 def without_thoughts(text: str) -> str:
@@ -163,7 +184,7 @@ def _hashed(text: str) -> str | None:
 
 
 def _chosen(text: str) -> str | None:
-    if named := _LETTER.findall(text):
+    if named := _ANSWER_LETTER.findall(text) or _OTHER_LETTER.findall(text):
         return str(named[-1])
     lone = _LONE_LETTER.findall(text)
     return str(lone[-1]).upper() if lone else None

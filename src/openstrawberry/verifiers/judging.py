@@ -19,11 +19,14 @@ import os
 import re
 import signal
 import sys
+import unicodedata
 from collections.abc import Callable
 from typing import Any, TextIO
 
 MEMORY_BYTES = 4 * 2**30
 
+_RAISED = re.compile(r"[⁰¹²³⁴-⁹⁺⁻ⁿ]+")
+_PRIME = re.compile(r"([A-Za-z])\s*('+|’+|\^\s*\{?\s*(?:\\prime\s*)+\}?)")
 _FUNCTION = re.compile(r"(?<![\\A-Za-z])(sin|cos|tan|cot|log|ln|exp|pi|theta|alpha|beta|infty)(?![A-Za-z])")
 _FORBIDDEN = (
     *("subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.kill", "socket.", "ctypes."),
@@ -46,15 +49,22 @@ def judge_math(gold: list[str], answer: str) -> tuple[str, str]:
 
 
 def parse(text: str) -> list[Any]:
-    """What math-verify reads in `text`; empty where it reads no expression."""
+    """What math-verify reads in `text`, a prime being a name of its own; empty where it reads no expression."""
     from math_verify import LatexExtractionConfig
     from math_verify import parse as parse_latex
 
+    text = _RAISED.sub(lambda match: f"^{{{unicodedata.normalize('NFKC', match[0]).replace('−', '-')}}}", text)
+    text = _PRIME.sub(_named_prime, text)  # the library would drop it
     marked = "$" in text or r"\boxed" in text or r"\(" in text or r"\[" in text
     if not marked:
         text = r"\boxed{" + _FUNCTION.sub(r"\\\1", text.replace("**", "^")) + "}"
     parsed = parse_latex(text, extraction_config=[LatexExtractionConfig()], parsing_timeout=None)
     return [] if all(isinstance(item, str) for item in parsed) else list(parsed)
+
+
+def _named_prime(match: re.Match[str]) -> str:
+    primes = len(re.findall(r"['’]|prime", match[2]))
+    return f"{match[1]}_{{{'prime' * primes}}}"
 
 
 def judge_gym(task: str, config: dict[str, str], entry: Any, answer: str) -> tuple[str, str]:

@@ -3,7 +3,8 @@ r"""The verifier `math`: mathematically the same, by math-verify in processes th
 `\frac{1}{2}`, `1/2` and `0.5` are the same answer, and so are `(x+1)(x-1)` and `x^2-1`. What always holds: equal texts
 and plain numbers are decided here without starting a process; a comparison that overruns its deadline is `timeout`, and
 one that cannot be made (the known answer cannot be read, a process died twice) is `unknown`, never `incorrect`. A known
-answer that is a word (`\text{even}`) is compared as text.
+answer that is a word (`\text{even}`) is compared as the verifier `exact` does; of any other, every character counts but
+spaces, dollar signs and LaTeX commands for looks: `n!` is not `n`, `y'` not `y`, `1 2` not `12`.
 """
 
 import re
@@ -19,7 +20,9 @@ MAX_CHARS = 2_000
 """Longer answers are `incorrect` unread: no final answer needs them, and parsing is superlinear."""
 
 _TEXT = re.compile(r"\\(?:text|textbf|mathrm|mbox|textit)\s*\{([^{}]*)\}")
-_COSMETIC = re.compile(r"\\(?:left|right|displaystyle|[,;:! ])|\$|\s+")
+_COSMETIC = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])|\\!|\$")
+_SPACE = re.compile(r"(?:\\[,;: ]|\s)++")
+_SPACE_TO_DROP = re.compile(r"(?<!\d) | (?!\d)")  # all but the one between two digits: `1 1/2` is not `11/2`
 _WORDS = re.compile(r"[A-Za-z]{3,}(?:[\s\-'][A-Za-z]+)*\.?")
 
 
@@ -60,7 +63,10 @@ def decide_quickly(known: list[str], answer: str) -> bool | None:
     given = plain(answer)
     if any(plain(text) == given for text in known):
         return True
-    if all(_WORDS.fullmatch(_TEXT.sub(r"\1", text).strip()) for text in known):
+    words = [bare for text in known if _WORDS.fullmatch(bare := _TEXT.sub(r"\1", text).strip())]
+    if normalise(_TEXT.sub(r"\1", answer).strip()) in map(normalise, words):
+        return True
+    if len(words) == len(known):
         return False
     numbers = [read_number(text) for text in known if is_plain_number(text)]
     number = read_number(answer) if is_plain_number(answer) else None
@@ -73,4 +79,5 @@ def decide_quickly(known: list[str], answer: str) -> bool | None:
 def plain(text: str) -> str:
     """`text` without what changes only its looks."""
     bare = _COSMETIC.sub("", _TEXT.sub(r"\1", text))
-    return normalise(bare.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac").removesuffix("."))
+    bare = _SPACE_TO_DROP.sub("", _SPACE.sub(" ", bare).strip())
+    return bare.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac").removesuffix(".")

@@ -18,7 +18,7 @@ from openstrawberry.problems.problem import Problem
 from openstrawberry.verifiers.exact import known_answers
 from openstrawberry.verifiers.verifier import Verdict
 
-_UNIT_WORD = re.compile(r"%|percent|per cent|thousand|million|billion|trillion", re.IGNORECASE)
+_UNIT_WORD = re.compile(r"%|percent|per cent|dozen|hundred|thousand|million|billion|trillion", re.IGNORECASE)
 
 
 class Numeric:
