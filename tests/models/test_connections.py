@@ -73,9 +73,7 @@ def test_an_idle_connection_that_the_server_closed_is_replaced(wire: Wire) -> No
 
 
 @pytest.mark.parametrize("http", [httpx, httpx2], ids=["httpx", "httpx2"])
-def test_behind_a_proxy_the_clients_own_pool_is_used(
-    http: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_behind_a_proxy_the_clients_own_pool_is_used(http: object, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "transport" in pool(http, ModelOptions())  # type: ignore[arg-type]
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     assert "transport" not in pool(http, ModelOptions())  # type: ignore[arg-type]

@@ -92,12 +92,13 @@ class TextView:
         if isinstance(event, TraceStarted):
             if not self.followed and (self.watch or not self.seen_any):
                 self.followed, self.seen_any = event.trace_id, True
-                self.console.print(Text(f"\n{clean(event.question)}", style="bold"))
+                self.console.print()
+                self.console.print(Text(clean(event.question), style="bold"))
         elif isinstance(event, TurnEnded) and event.trace_id == self.followed:
             show_turn(self.console, event.node)
         elif isinstance(event, Judged) and event.trace_id == self.followed:
             mark, style = MARKS.get(event.verdict.status, ("?", "yellow"))
-            self.console.print(Text(f"  {mark} {clean(event.answer) or 'no answer'} ({event.verdict.status})\n", style))
+            self.console.print(Text(f"  {mark} {clean(event.answer) or 'no answer'} ({event.verdict.status})", style))
         elif isinstance(event, Retried):
             self._retried(event)
         elif isinstance(event, TraceEnded):
@@ -114,6 +115,7 @@ class TextView:
     def _ended(self, trace: Trace) -> None:
         if trace.id == self.followed:
             self.followed = ""
+            self.console.print()
         self.right += trace.correct
         self.wrong += trace.verdict.status == "incorrect"
         self.errors += trace.stop == "error"

@@ -146,9 +146,7 @@ class Faults:
         hint = self.hints.get(kind) or _HINTS[kind].format(
             key=self.key_variable or "the key", url=self.url_variable or "the base_url option"
         )
-        return ProviderError(
-            message, provider=self.provider, kind=kind, status=status, hint=hint, retry_after=wait
-        )
+        return ProviderError(message, provider=self.provider, kind=kind, status=status, hint=hint, retry_after=wait)
 
     def _one_line(self, text: str) -> str:
         line = " ".join(re.sub(r"<[^>]{0,200}>", " ", text).split())
