@@ -101,7 +101,8 @@ def show_recheck(path: Path, result: "Recheck", json: bool) -> None:
             json_line(event="verdicts", before=before, after=after, traces=count)
         return
     console = Console()
-    table = Table("before", "after", "traces", title=Text(str(path)), title_justify="left")
+    console.print(Text(str(path)), soft_wrap=True)
+    table = Table("before", "after", "traces")
     for (before, after), count in sorted(result.moves.items()):
         table.add_row(before, after, f"{count:,}", style="bold" if before != after else "")
     console.print(table)
