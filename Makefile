@@ -1,7 +1,9 @@
 # Two commands are all the set-up there is: `make demo`, then `make test`. Both may be repeated at any time.
 # TORCH=1 also installs what berry's recipe and its tests need (torch and transformers).
 VENV   ?= .venv
-PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 python,$(shell command -v $(name) 2>/dev/null)))
+# The first Python that really runs and is new enough; `python3` of the active environment goes first.
+PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 PIP     = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 EXTRAS  = dev$(if $(TORCH),$(comma)hf$(comma)berry)
 comma  := ,
@@ -23,7 +25,7 @@ berry: $(VENV)/installed-dev,hf,berry
 	$(VENV)/bin/python -m openstrawberry.berry make
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@test -n "$(PYTHON)" || \
 		{ echo "strawberry needs Python 3.11 or newer: install it, or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
