@@ -23,7 +23,7 @@ from openstrawberry.models.registry import open_model
 from openstrawberry.models.replies import Recorded, ReplyRecord
 from openstrawberry.models.retry import OnRetry, Retrying, RetryPolicy
 from openstrawberry.problems.families import recognise
-from openstrawberry.problems.load import load_problems, split_source
+from openstrawberry.problems.load import is_local, load_problems
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.settings import Settings
@@ -175,8 +175,7 @@ class Run:
 
     def _count(self) -> int | None:
         """Reads a source on this machine through once, so that a bad row is found before anything is paid for."""
-        kind, place = split_source(self.config.problems)
-        if self._given is None and (kind == "hub" or (kind == "preset" and "@" not in place)):
+        if self._given is None and not is_local(self.config.problems):
             return None
         total, known = 0, self.config.provider != "berry"
         for problem in self.problems(on_bad_row=self.skipped_rows.append):

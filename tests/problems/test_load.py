@@ -50,10 +50,9 @@ def test_a_file_wins_over_a_benchmark_of_the_same_name(tmp_path: Path, monkeypat
     assert split_source("math") == ("file", "math")
 
 
-def test_only_files_are_local() -> None:
-    assert is_local("rows.jsonl")
-    assert is_local("gsm8k@rows.jsonl")
-    assert not any(is_local(source) for source in ("gsm8k", "builtin:demo", "hub:a/b"))
+def test_only_what_comes_over_the_network_is_not_local() -> None:
+    assert all(is_local(source) for source in ("rows.jsonl", "gsm8k@rows.jsonl", "builtin:demo", "gym:sort"))
+    assert not any(is_local(source) for source in ("gsm8k", "hub:a/b"))
 
 
 def test_a_limit_is_kept_and_one_that_leaves_nothing_refused() -> None:

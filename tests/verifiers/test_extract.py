@@ -166,4 +166,4 @@ def test_a_megabyte_of_anything_is_read_quickly(piece: str) -> None:
     started = time.process_time()
     for problem in (TEXT, NUMBER, CHOICE):
         extract(text, problem)
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 3

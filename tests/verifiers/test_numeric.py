@@ -153,17 +153,24 @@ def test_a_megabyte_or_an_awkward_text_is_judged_quickly(piece: str) -> None:
     started = time.process_time()
     for size in (9_999, 1_000_000):
         assert status("3", piece * (size // len(piece))) in ("incorrect", "no_answer")
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("piece", [" ", "\n", "1", "$", "{", "<", "*", "a", "}", "-", "minus ", "\u00a01", "½"])
 @pytest.mark.parametrize(("before", "after"), [("$a$", "b 5"), ("^", "5"), ("1", "x")])
-def test_one_piece_repeated_never_hangs(piece: str, before: str, after: str) -> None:
-    started = time.process_time()
-    text = before + piece * (9_900 // len(piece)) + after
-    read_number(text)
-    is_plain_number(text)
-    assert time.process_time() - started < 5
+def test_one_piece_repeated_is_read_in_linear_time(piece: str, before: str, after: str) -> None:
+    def cost(length: int) -> float:
+        text = before + piece * (length // len(piece)) + after
+        costs = []
+        for _ in range(3):
+            started = time.process_time()
+            read_number(text)
+            is_plain_number(text)
+            costs.append(time.process_time() - started)
+        return min(costs)
+
+    long = cost(9_900)
+    assert long < 0.02 or long < 10 * cost(9_900 // 4)  # four times the text: linear is 4, quadratic 16
 
 
 def test_nothing_a_model_writes_makes_it_raise() -> None:

@@ -99,9 +99,9 @@ def count_problems(source: str, *, most: int | None = None, **options: object) -
 
 
 def is_local(source: str) -> bool:
-    """Whether reading `source` to its end costs only time on this machine: a file, not the network or a generator."""
+    """Whether reading `source` to its end costs only time on this machine: a file or a generator, not the network."""
     kind, place = split_source(source)
-    return kind == "file" or (kind == "preset" and "@" in place)
+    return kind in ("file", "builtin", "gym") or (kind == "preset" and "@" in place)
 
 
 def split_source(source: str) -> tuple[str, str]:
