@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from openstrawberry.errors import SetupError
-from openstrawberry.problems.load import count_problems, load_problems
+from openstrawberry.problems.load import load_problems
 from openstrawberry.problems.problem import Problem
 
 GOOD = '{"question": "1+1?", "answer": "2"}'
@@ -162,7 +162,7 @@ def test_a_large_file_is_never_held_in_memory(tmp_path: Path) -> None:
         for number in range(8_000):
             file.write(json.dumps({"question": f"{number} + 1 = ? " + "x" * 200, "answer": number + 1}) + "\n")
     tracemalloc.start()
-    assert count_problems(str(path)) == 8_000
+    assert sum(1 for _ in load_problems(str(path))) == 8_000
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1_000_000
@@ -171,6 +171,6 @@ def test_a_large_file_is_never_held_in_memory(tmp_path: Path) -> None:
 def test_problems_are_made_one_at_a_time(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", "\n".join([GOOD] * 5 + ["broken"]))
     assert len(list(islice(load_problems(path), 5))) == 5
-    assert count_problems(path, limit=5) == 5
+    assert sum(1 for _ in load_problems(path, limit=5)) == 5
     with pytest.raises(SetupError, match="line 6"):
-        count_problems(path)
+        list(load_problems(path))

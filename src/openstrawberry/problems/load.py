@@ -2,8 +2,7 @@
 
 What always holds: problems are made one at a time, in a stable order; what is wrong with the source shows before the
 first problem is handed out; a broken row ends the load with one sentence that names file, place and column, or is left
-out and counted where that was asked for. `count_problems` reads a source to its end without keeping it, so that a
-command can find the broken row before it writes anything.
+out and counted where that was asked for.
 
 Other packages add a source through an entry point in the group `openstrawberry.problems`: a function from a `Request`
 to an iterator of problems, called for `NAME:place`.
@@ -86,16 +85,6 @@ def load_problems(
     every = itertools.chain([first], problems)
     chosen = every if verifier is None else (one.model_copy(update={"verifier": verifier}) for one in every)
     return itertools.islice(chosen, limit)
-
-
-def count_problems(source: str, *, most: int | None = None, **options: object) -> int:
-    """How many problems `source` has, at most `most`; takes the options of `load_problems`, and keeps nothing.
-
-    Raises:
-        SetupError: a row is broken, as in `load_problems`.
-    """
-    problems = load_problems(source, **options)  # type: ignore[arg-type]
-    return sum(1 for _ in itertools.islice(problems, most))
 
 
 def is_local(source: str) -> bool:
