@@ -81,12 +81,15 @@ def test_between_scheduled_turns_the_prompts_are_random_but_repeatable() -> None
     assert len(set(users(first))) > 10
 
 
-def test_the_system_prompt_varies_between_samples_and_never_within_one() -> None:
+def test_the_system_prompt_varies_between_problems_and_is_one_for_all_samples_of_a_problem() -> None:
     systems = set()
-    for sample in range(20):
-        task = Task(PROBLEM, FULL, sample=sample)
-        play(Strawberry(max_turns=12), task, ["hm"])
-        mine = [node.content for node in task.tree.nodes if node.role == "system"]
+    for number in range(20):
+        problem = PROBLEM.model_copy(update={"question": f"{PROBLEM.question} {number}"})
+        mine = set()
+        for sample in range(4):
+            task = Task(problem, FULL, sample=sample)
+            play(Strawberry(max_turns=12), task, ["hm"])
+            mine.update(node.content for node in task.tree.nodes if node.role == "system")
         assert len(mine) == 1
         systems.update(mine)
     assert systems == set(FULL.pool("system"))

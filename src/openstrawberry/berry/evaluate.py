@@ -15,10 +15,10 @@ from random import Random
 
 from openstrawberry.berry.tokenizer import DIRECT, FINAL, FIRST, NEXT, STEPWISE, SURE, SYSTEM_PROMPTS
 from openstrawberry.chat import Message, Request
-from openstrawberry.evaluation.stats import wilson
 from openstrawberry.models.model import Model
 from openstrawberry.problems import families, procedures
 from openstrawberry.problems.families import Addition, Item, LetterCount
+from openstrawberry.stats import wilson
 
 MAX_TURNS = 60
 STEP_TOKENS = 96  # a step of 20-digit addition has 60

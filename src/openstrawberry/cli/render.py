@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from openstrawberry.evaluation.stats import wilson
 from openstrawberry.problems.problem import Problem
+from openstrawberry.stats import wilson
 
 if TYPE_CHECKING:
     from openstrawberry.doctor import Finding

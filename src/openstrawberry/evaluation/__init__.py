@@ -1,1 +1,1 @@
-"""Numbers about runs, with intervals around them."""
+"""Measuring: methods side by side on the same problems, with intervals and paired tests."""

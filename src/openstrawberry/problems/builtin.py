@@ -8,9 +8,9 @@
     builtin:add       sums: `?size=` in digits, and the same keys
     builtin:puzzles   a few puzzles of other kinds, for real models
 
-What always holds: `demo` and `heldout` are held out from the embedded model's training and the same in every run
-(`heldout?seed=` draws others); no problem stands twice; `difficulty` is the size, and the metadata names family and
-size.
+What always holds: `heldout` is held out from every training and the same in every run (`heldout?seed=` draws others);
+`demo` lies on the training side, so that its traces may be learnt from, but for "strawberry" itself. No problem stands
+twice; `difficulty` is the size, and the metadata names family and size.
 """
 
 import random
@@ -54,7 +54,7 @@ def _demo(values: Mapping[str, str], request: Request) -> Iterator[Problem]:
     source = "builtin:demo"
     strawberry = LetterCount(word="strawberry", letter="r")
     yield _problem(strawberry, strawberry.question(), source)
-    draws = {size: _draws(*size, "held-out", random.Random(f"demo/{size}")) for size in sorted(set(_DEMO_SIZES))}
+    draws = {size: _draws(*size, "train", random.Random(f"demo/{size}")) for size in sorted(set(_DEMO_SIZES))}
     for size in _DEMO_SIZES:
         item, question = next(draws[size])
         yield _problem(item, question, source)

@@ -14,10 +14,10 @@ The idea of an algorithm as a generator that is sent its I/O is httpx's auth flo
 """
 
 import hashlib
-import random
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -140,10 +140,14 @@ class Task:
     seed: int = 0
     tree: Tree = field(default_factory=Tree)
 
-    def random(self, *labels: object) -> random.Random:
+    def random(self, *labels: object) -> Random:
         """A generator that depends on problem, sample, seed and `labels` only, so replays draw the same."""
         text = repr((self.problem.id, self.sample, self.seed, labels))
-        return random.Random(hashlib.sha256(text.encode()).digest())
+        return Random(hashlib.sha256(text.encode()).digest())
+
+    def shared_random(self, *labels: object) -> Random:
+        """Like `random`, but the same for every sample of the problem: what is drawn with it is a common beginning."""
+        return Random(hashlib.sha256(repr((self.problem.id, self.seed, labels)).encode()).digest())
 
     def system(self, text: str, channel: Channel = "main") -> Node:
         """Starts a conversation with a system prompt."""

@@ -36,7 +36,8 @@ class Strawberry(Strategy):
     def solve(self, task: Task) -> Steps[Answer]:
         """Plays one game."""
         prompts = task.prompts
-        node = task.system(task.random("system").choice(prompts.pool("system")))
+        # One wording per problem: its samples begin alike, so they share a prompt cache and pair up as preferences.
+        node = task.system(task.shared_random("system").choice(prompts.pool("system")))
         for turn in range(self.max_turns):
             node = task.user(self.prompt(task, turn), after=node)
             node = yield Ask(node, temperature=self.temperature_at(turn))

@@ -1,0 +1,1 @@
+"""From traces to training data: how hard each problem is, which traces teach, and what must stay out."""

@@ -1,0 +1,1 @@
+"""Training on selected traces with trl: preferences (DPO and its kin) and supervised."""
