@@ -10,8 +10,7 @@ numpy is imported inside the functions that draw, so that the command line start
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import comb, inf, sqrt
-from operator import mul
+from math import comb, fsum, inf, sqrt
 
 Z95 = 1.959963984540054  # the normal quantile of a two-sided 95% interval
 RESAMPLES = 10_000
@@ -89,7 +88,7 @@ def bootstrap_mean(
     """
     units = _units(values, clusters)
     low, high = _quantiles(units, bounds, ((1 - level) / 2, (1 + level) / 2), resamples, seed)
-    mean = sum(units) / len(units)
+    mean = fsum(units) / len(units)
     return Interval(mean, min(low, mean), max(high, mean))
 
 
@@ -135,7 +134,7 @@ def noninferior(
     """
     units = _units(differences, clusters)
     (low,) = _quantiles(units, bounds, (1 - level,), resamples, seed)
-    mean = sum(units) / len(units)
+    mean = fsum(units) / len(units)
     low = min(low, mean)
     return NonInferiority(low > -margin, mean, low, margin)
 
@@ -152,7 +151,7 @@ def mcnemar(first: Iterable[bool], second: Iterable[bool]) -> float:
     pairs = [(bool(a), bool(b)) for a, b in zip(first, second, strict=True)]
     gained, lost = pairs.count((False, True)), pairs.count((True, False))
     fewer, n = min(gained, lost), gained + lost
-    return min(1.0, 2 * sum(comb(n, i) for i in range(fewer + 1)) / 2**n)
+    return min(1.0, 2 * sum(comb(n, i) for i in range(fewer + 1)) / (1 << n))
 
 
 def sign_flip(differences: Sequence[float], *, resamples: int = 20_000, seed: int = 0) -> float:
@@ -162,12 +161,15 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 20_000, seed: in
     more are drawn; a drawn p is never 0.
     """
     sizes = [abs(value) for value in differences if value]
-    seen = abs(sum(differences)) - 1e-9
+    seen = abs(fsum(differences)) - 1e-9
     if not sizes:
         return 1.0
     if len(sizes) <= _ENUMERATED:
-        totals = [abs(sum(map(mul, sizes, signs))) for signs in product((1, -1), repeat=len(sizes))]
-        return sum(total >= seen for total in totals) / len(totals)
+        ways = [
+            abs(fsum(size * sign for size, sign in zip(sizes, signs, strict=True))) >= seen
+            for signs in product((1.0, -1.0), repeat=len(sizes))
+        ]
+        return ways.count(True) / len(ways)
 
     import numpy as np
 
@@ -195,7 +197,7 @@ def _units(values: Sequence[float], clusters: Sequence[Hashable] | None) -> list
     groups: dict[Hashable, list[float]] = {}
     for value, cluster in zip(values, clusters, strict=True):
         groups.setdefault(cluster, []).append(value)
-    return [sum(group) / len(group) for group in groups.values()]
+    return [fsum(group) / len(group) for group in groups.values()]
 
 
 def _quantiles(
