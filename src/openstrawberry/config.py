@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from openstrawberry.errors import SetupError
 from openstrawberry.registry import unknown
 
+Settings = TypeVar("Settings", bound=BaseModel)
 SMALL_MODELS = ("berry",)  # providers whose models get the brief prompts unless told otherwise
 
 
@@ -75,17 +76,32 @@ def load_config(file: Path | None, flags: Mapping[str, Any]) -> RunConfig:
     Raises:
         SetupError: the file cannot be read, a key does not exist, or a value does not fit.
     """
-    filed = _read(file) if file else {}
-    given = {name: value for name, value in flags.items() if value is not None}
+    filed = _read(file, RunConfig) if file else {}
     filed_set = filed.get("set") or {}
     if not isinstance(filed_set, dict):
         raise SetupError(f"`set` in {file} is no list of options: write it as `set: {{key: value}}`.")
-    merged = {**filed, **given, "set": {**filed_set, **(given.get("set") or {})}}
+    return _fit(RunConfig, {**filed, **_given(flags), "set": {**filed_set, **(flags.get("set") or {})}})
+
+
+def load_settings(kind: type[Settings], file: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Settings of any kind from a YAML file, with the flags that were given on the command line over them.
+
+    Raises:
+        SetupError: the file cannot be read, a key does not exist, or a value does not fit.
+    """
+    return _fit(kind, {**(_read(file, kind) if file else {}), **_given(flags)})
+
+
+def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in flags.items() if value is not None}
+
+
+def _fit(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
     try:
-        return RunConfig(**merged)
+        return kind(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0]).replace("_", "-")
+        name = ".".join(str(part) for part in first["loc"]).replace("_", "-")
         raise SetupError(
             f"The value {first['input']!r} of --{name} does not fit ({first['msg'].lower()}): change it and run again."
         ) from error
@@ -109,7 +125,7 @@ def parse_sets(pairs: list[str]) -> dict[str, Any]:
     return found
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, kind: type[BaseModel]) -> dict[str, Any]:
     try:
         filed = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     except FileNotFoundError as error:
@@ -122,6 +138,6 @@ def _read(file: Path) -> dict[str, Any]:
         raise SetupError(f"{file} holds no settings: write one `flag: value` per line, such as `samples: 8`.")
     filed = {str(key).replace("-", "_"): value for key, value in filed.items()}
     for key in filed:
-        if key not in RunConfig.model_fields:
-            raise SetupError(unknown(f"setting in {file}", key, RunConfig.model_fields))
+        if key not in kind.model_fields:
+            raise SetupError(unknown(f"setting in {file}", key, kind.model_fields))
     return filed
