@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from openstrawberry.trace import Trace
 
@@ -107,10 +108,12 @@ class Index:
         ).fetchone()
         return found
 
-    def places(self) -> Iterator[Place]:
-        """Every trace's newest line, in file order."""
-        for row in self._db.execute("select file, offset, length from traces order by file desc, offset"):
-            yield Place(*row)
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Every trace in file order: id, problem, question, sample, stop, status, turns, difficulty, and its place."""
+        yield from self._db.execute(
+            "select id, problem, question, sample, stop, status, turns, difficulty, file, offset, length "
+            "from traces order by file desc, offset"
+        )
 
     def query(self, sql: str) -> list[tuple[object, ...]]:
         """Rows of a read-only question to the table `traces`."""

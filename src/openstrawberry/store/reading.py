@@ -4,12 +4,13 @@ import contextlib
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from openstrawberry.errors import SetupError
-from openstrawberry.store.index import Index
+from openstrawberry.store.index import Index, Place
 from openstrawberry.store.lock import is_locked
 from openstrawberry.trace import Trace
 
@@ -37,19 +38,56 @@ def read_traces(path: Path) -> Iterator[Trace]:
     Raises:
         SetupError: `path` is no run directory.
     """
-    read_run(path)
-    verdicts = _verdicts(path)
-    index = Index(path)
-    try:
-        index.catch_up(repair=False)
-        for place in index.places():
-            with (path / place.file).open("rb") as file:
-                file.seek(place.offset)
-                trace = Trace.model_validate_json(file.read(place.length))
-            later = verdicts.get(trace.id)
-            yield trace.model_copy(update={"verdict": trace.verdict.model_copy(update=later)}) if later else trace
-    finally:
-        index.close()
+    shelf = Shelf(path)
+    for entry in shelf.entries():
+        yield shelf.read(entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the index knows of a trace, with a later verdict laid over it. `place`: where the whole trace stands."""
+
+    id: str
+    problem: str
+    question: str
+    sample: int
+    stop: str
+    status: str
+    turns: int
+    difficulty: float
+    place: Place
+
+
+class Shelf:
+    """A run read in two passes: the index of all traces, then only the traces that are wanted. Safe while it goes on.
+
+    Raises:
+        SetupError: `path` is no run directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run = read_run(path)
+        self._verdicts = _verdicts(path)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every trace's newest line, in file order."""
+        index = Index(self.path)
+        try:
+            index.catch_up(repair=False)
+            for id_, problem, question, sample, stop, status, turns, difficulty, *place in index.rows():
+                later = self._verdicts.get(id_, {}).get("status", status)
+                yield Entry(id_, problem, question, sample, stop, later, turns, difficulty, Place(*place))
+        finally:
+            index.close()
+
+    def read(self, entry: Entry) -> Trace:
+        """The whole trace."""
+        with (self.path / entry.place.file).open("rb") as file:
+            file.seek(entry.place.offset)
+            trace = Trace.model_validate_json(file.read(entry.place.length))
+        later = self._verdicts.get(trace.id)
+        return trace.model_copy(update={"verdict": trace.verdict.model_copy(update=later)}) if later else trace
 
 
 def _verdicts(path: Path) -> dict[str, dict[str, str]]:

@@ -1,0 +1,137 @@
+"""One problem at a time: its samples are read, put into pairs or taken singly, and let go."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from openstrawberry.errors import SetupError
+from openstrawberry.prompts import PromptSet, load_prompts
+from openstrawberry.selection.candidates import Candidate, Group, Pick, Said, Single, read
+from openstrawberry.selection.clean import Duplicates
+from openstrawberry.selection.difficulty import PassRate
+from openstrawberry.selection.options import Selecting
+from openstrawberry.selection.pairs import trace_pairs
+from openstrawberry.selection.report import Account
+from openstrawberry.selection.siblings import grow, leaves, step_pairs
+from openstrawberry.selection.steps import Guard
+from openstrawberry.store.reading import Shelf
+from openstrawberry.trace import Trace
+
+Row = Pick | Single
+
+
+class Picker:
+    """The rules of one selection, and the texts it has taken so far.
+
+    Args:
+        shelves: the runs.
+        guard: which right traces may be learnt from.
+        account: told of everything that is left out.
+    """
+
+    def __init__(self, shelves: Sequence[Shelf], options: Selecting, guard: Guard, account: Account) -> None:
+        self.shelves, self.options, self.guard, self.account = shelves, options, guard, account
+        self.copies = Duplicates(options.near)
+        self.sure = frozenset(text for shelf in shelves for text in sure_texts(shelf))
+
+    def picks(self, group: Group, rate: PassRate) -> list[Row]:
+        """What becomes a row of one problem's samples, the most telling first; at most `per_problem` of each kind."""
+        if rate.other or rate.void:
+            self.account.traces["unfinished, unknown or failed: never learnt from"] += rate.other + rate.void
+        if why := self._unfit(rate):
+            self.account.problems[why] += 1
+            return []
+        found = [(one, trace) for one, trace in read(self.shelves, group) if self._admits(one)]
+        if not any(one.kind == "right" for one, _ in found) and self.options.format != "kto":
+            self.account.problems["without a clean right trace"] += 1
+            return []
+        return self._new(self._offered(group, found))
+
+    def _unfit(self, rate: PassRate) -> str:
+        """Why nothing can be learnt from a problem with this pass rate; "" where something can."""
+        options = self.options
+        if not rate.judged:
+            return "without a sample that could be judged"
+        if not rate.right and options.format != "kto":
+            return "never right"
+        if options.paired and not rate.wrong:
+            return "always right" if not rate.other else "right or unfinished, never wrong"
+        return "outside the band" if options.in_band_only and not options.band.holds(rate) else ""
+
+    def _admits(self, one: Candidate) -> bool:
+        """Whether a trace may stand in a row; where single steps are judged, whole traces need not be clean."""
+        single = self.options.unit != "trace" and self.guard.told and one.clean is not None
+        admitted = one.kind == "wrong" or single or self.guard.admits(one.clean)
+        if not (admitted and one.ends_in_a_reply):
+            self.account.traces["right, but not clean" if not admitted else "without a last reply"] += 1
+        return admitted and one.ends_in_a_reply
+
+    def _offered(self, group: Group, found: Sequence[tuple[Candidate, Trace]]) -> Iterator[tuple[Row, str]]:
+        """Every possible row with its own text, the one to take first first."""
+        options = self.options
+        right = [one for one, _ in found if one.kind == "right"]
+        wrong = [one for one, _ in found if one.kind == "wrong"]
+        if not options.paired:
+            yield from self._singles(group, right, label=True)
+            if options.format == "kto":
+                yield from self._singles(group, wrong, label=False)
+        elif options.unit == "trace":
+            flat = options.rendering == "flat"
+            for pick, good, bad in trace_pairs(group.problem, group.size, right, wrong, options.skewed, flat):
+                yield pick, _text(group, good.turns[pick.prompt :], bad.turns[pick.prompt :])
+        else:
+            known = self.guard.told and (options.unit == "correction" or options.clean is not False)
+            tree = grow([leaf for one, trace in found for leaf in leaves(one, trace)])
+            question = group.question
+            steps = step_pairs(
+                question, group.problem, group.size, tree, options.unit, self.sure, known, options.skewed
+            )
+            for pick, *turns in steps:
+                yield pick, _text(group, turns)
+
+    def _singles(self, group: Group, found: Sequence[Candidate], label: bool) -> Iterator[tuple[Row, str]]:
+        """Traces by themselves: shortest right and longest wrong first where the selection is skewed."""
+        sign = (1 if label else -1) if self.options.skewed else 0
+        for one in sorted(found, key=lambda each: sign * each.source.steps):
+            yield Single(group.problem, group.size, one.source, label, one.given), _text(group, one.turns)
+
+    def _new(self, offered: Iterable[tuple[Row, str]]) -> list[Row]:
+        taken: dict[bool, list[Row]] = {True: [], False: []}
+        any_offered = False
+        for row, text in offered:
+            any_offered = True
+            side = taken[row.label if isinstance(row, Single) else True]
+            if len(side) >= self.options.per_problem:
+                if self.options.format != "kto":
+                    break
+                continue
+            copy = self.copies.add(text)
+            if copy == "new":
+                side.append(row)
+            else:
+                self.account.rows[f"{copy} copies of another row"] += 1
+        kept = taken[True] + taken[False]
+        if not kept:
+            self.account.problems["copies of other rows" if any_offered else self._no_pair()] += 1
+        return kept
+
+    def _no_pair(self) -> str:
+        if self.options.unit == "trace":
+            return "without traces of the same beginning"
+        return "without two replies to the same conversation"
+
+
+def sure_texts(shelf: Shelf) -> list[str]:
+    """The wordings of "are you sure?" that a run's strategy draws from, found through `run.json`; it may have none."""
+    identity, config = shelf.run.get("identity", {}), shelf.run.get("config", {})
+    strategy, _, name = str(identity.get("prompts", "")).partition("/")
+    folder = config.get("prompts")
+    try:
+        prompts: PromptSet = load_prompts(strategy, name, Path(folder) if folder else None)
+        return prompts.pool("sure")
+    except SetupError:  # this strategy has no such turns, or its texts are gone
+        return []
+
+
+def _text(group: Group, *sides: Sequence[Said]) -> str:
+    """What a row is compared by: the question and everything that follows the prompt."""
+    return "\n".join([group.question, *(content for side in sides for _, content in side)])

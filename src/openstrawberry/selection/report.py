@@ -1,0 +1,114 @@
+"""What a selection kept, and what it left out and why."""
+
+from collections import Counter
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from openstrawberry.errors import SetupError
+from openstrawberry.selection.difficulty import Band, PassRate, Size
+
+
+class SizeLine(BaseModel):
+    """One size of one family: pass rate `share` with its 95% interval, and how many problems are in the band."""
+
+    model_config = ConfigDict(frozen=True)
+
+    family: str
+    difficulty: float
+    problems: int
+    right: int
+    wrong: int
+    other: int
+    share: float
+    low: float
+    high: float
+    in_band: int
+    rows: int
+
+
+class Report(BaseModel):
+    """The account of a selection. `dropped_*`: how many problems, traces and rows were left out, by reason.
+
+    Steps are means over the rows; 0.0 where there are none. `clean_guard`: whether right traces had to be clean.
+    """
+
+    runs: list[str]
+    options: dict[str, Any]
+    unit: str
+    format: str
+    clean_guard: str = "off"
+    traces: int = 0
+    problems: int = 0
+    problems_used: int = 0
+    rows: int = 0
+    chosen_steps: float = 0.0
+    rejected_steps: float = 0.0
+    dropped_problems: dict[str, int] = Field(default_factory=dict)
+    dropped_traces: dict[str, int] = Field(default_factory=dict)
+    dropped_rows: dict[str, int] = Field(default_factory=dict)
+    sizes: list[SizeLine] = Field(default_factory=list)
+
+
+class Account:
+    """Counts while a selection is made."""
+
+    def __init__(self) -> None:
+        self.problems: Counter[str] = Counter()
+        self.traces: Counter[str] = Counter()
+        self.rows: Counter[str] = Counter()
+
+
+def size_lines(rates: dict[str, PassRate], sizes: dict[str, Size], band: Band, rows: Counter[Size]) -> list[SizeLine]:
+    """A line per size, smallest first within each family."""
+    lines = []
+    for size in sorted(set(sizes.values())):
+        group = [rate for problem, rate in rates.items() if sizes[problem] == size]
+        total = PassRate("", *(sum(getattr(rate, kind) for rate in group) for kind in ("right", "wrong", "other")))
+        low, high = total.interval
+        lines.append(
+            SizeLine(
+                family=size[0],
+                difficulty=size[1],
+                problems=len(group),
+                right=total.right,
+                wrong=total.wrong,
+                other=total.other,
+                share=total.share,
+                low=low,
+                high=high,
+                in_band=sum(band.holds(rate) for rate in group),
+                rows=rows[size],
+            )
+        )
+    return lines
+
+
+ADVICE = {
+    "always right": "ask harder problems, or draw more samples of these (`strawberry generate --samples 20`)",
+    "never right": "ask easier problems, or draw more samples of these (`strawberry generate --samples 20`)",
+    "outside the band": "take them too with --no-band-only, or widen the band with --low and --high",
+    "without a clean right trace": "draw more samples, or take right answers reached by wrong steps with --no-clean",
+    "held out": "generate on the training side, such as --problems 'builtin:add?size=6&split=train'",
+    "in an evaluation set": "generate on other problems",
+    "too like an evaluation problem": "generate on other problems, or compare whole questions only with --ngram 0",
+    "without traces of the same beginning": "draw their samples in one run, or use --rendering flat",
+    "without two replies to the same conversation": "use --unit trace, or a strategy that searches",
+    "without a sample that could be judged": "look at what stopped them with `strawberry verify`, or draw more samples",
+    "copies of other rows": "generate on other problems, or let near copies pass with --near 1",
+}
+
+
+class NothingLeft(SetupError):
+    """Not a single row can be made; a loop may go on without."""
+
+
+def nothing_left(report: Report, what: str) -> NothingLeft:
+    """Why there is not a single row, and what to do about the commonest reason."""
+    if not report.traces:
+        return NothingLeft(f"There are no traces in {', '.join(report.runs)}: run `strawberry generate` first.")
+    reasons = sorted(report.dropped_problems.items(), key=lambda item: -item[1])
+    told = ", ".join(f"{count:,} {reason}" for reason, count in reasons)
+    advice = ADVICE.get(reasons[0][0], "draw more samples") if reasons else "draw more samples"
+    problems = f"{report.problems:,} problem{'s' if report.problems != 1 else ''}"
+    return NothingLeft(f"No {what} can be made of {report.traces:,} traces of {problems} ({told}): {advice}.")
