@@ -28,6 +28,7 @@ ORDER = [
     "berry",
     "training",
     "evaluation",
+    "bootstrap",
     "doctor",
     "cli",
     "__main__",

@@ -1,0 +1,1 @@
+"""The loop: sample, select, train, measure, accept or reject, climb, again."""

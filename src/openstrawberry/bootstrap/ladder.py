@@ -1,0 +1,98 @@
+"""The ladder of sizes: which rungs are easy, where the frontier is, what to try next, and the problems of a rung."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from openstrawberry.bootstrap.config import Loop
+from openstrawberry.bootstrap.scores import Scores
+from openstrawberry.problems.load import load_problems
+from openstrawberry.problems.problem import Problem
+from openstrawberry.verifiers.catalogue import VERIFIERS
+
+HELDOUT_SEED = 20_000
+"""Held-out problems are drawn with one seed in every loop, so that loops can be compared."""
+
+
+@dataclass(frozen=True, order=True)
+class Rung:
+    """One size of one family; `place` counts from the easiest."""
+
+    family: str
+    place: int
+    size: str
+
+    def __str__(self) -> str:
+        return f"{self.family} {self.size}"
+
+
+class Ladder:
+    """All rungs of a loop."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._families = {family.name: family for family in loop.ladder}
+        self.rungs = {
+            family.name: [Rung(family.name, place, size) for place, size in enumerate(family.ladder)]
+            for family in loop.ladder
+        }
+
+    def easy(self) -> list[Rung]:
+        """The rungs that the student can do from the start, where the config says so."""
+        return [rung for rung in self._all() if rung.size in (self._families[rung.family].known or ())]
+
+    def frontier(self, scores: Scores, clean: bool) -> dict[str, int]:
+        """Per family the place of the last rung up to which every rung passes; -1 where not even the first does.
+
+        `clean` counts only traces of which every step was right. Rungs that were not measured count as passed when a
+        higher one was.
+        """
+        found = {}
+        for family, rungs in self.rungs.items():
+            measured = [rung for rung in rungs if rung in scores]
+            at = -1
+            for rung in measured:
+                if scores[rung].share(clean) < self._loop.testing.passing:
+                    break
+                at = rung.place
+            found[family] = at
+        return found
+
+    def above(self, frontier: Mapping[str, int]) -> list[Rung]:
+        """The rungs just above the frontier, as many as `reach`."""
+        reach = self._loop.testing.reach
+        return [rung for family, at in frontier.items() for rung in self.rungs[family][at + 1 : at + 1 + reach]]
+
+    def below(self, frontier: Mapping[str, int]) -> list[Rung]:
+        """The rungs up to the frontier."""
+        return [rung for family, at in frontier.items() for rung in self.rungs[family][: at + 1]]
+
+    def heldout(self, rung: Rung) -> list[Problem]:
+        """The held-out problems of a rung, always the same and in the same order."""
+        testing = self._loop.testing
+        count = max(testing.problems, testing.easy_problems)
+        return list(islice(_load(self._families[rung.family].heldout, rung, count, HELDOUT_SEED), count))
+
+    def heldout_sources(self) -> tuple[str, ...]:
+        """Every held-out source, for the selection to keep out of training."""
+        count = max(self._loop.testing.problems, self._loop.testing.easy_problems)
+        return tuple(_source(self._families[rung.family].heldout, rung, count, HELDOUT_SEED) for rung in self._all())
+
+    def train(self, rung: Rung, count: int, seed: int, without: set[str]) -> list[Problem]:
+        """Training problems of a rung, none of them in `without`."""
+        source = self._families[rung.family].train
+        found = _load(source, rung, count + min(len(without), 4 * count), seed)
+        return list(islice((problem for problem in found if problem.id not in without), count))
+
+    def _all(self) -> Iterator[Rung]:
+        for rungs in self.rungs.values():
+            yield from rungs
+
+
+def _load(template: str, rung: Rung, count: int, seed: int) -> Iterator[Problem]:
+    source = _source(template, rung, count, seed)
+    return load_problems(source, limit=count, seed=seed, known_verifiers=VERIFIERS.names())
+
+
+def _source(template: str, rung: Rung, count: int, seed: int) -> str:
+    return template.replace("{size}", rung.size).replace("{n}", str(count)).replace("{seed}", str(seed))

@@ -1,0 +1,248 @@
+"""The loop: sample, select, train, measure, accept or reject, climb, again.
+
+    round 0    measure the student on the held-out problems of every size near its frontier; keep some easy traces
+    round n    probe the sizes just above the frontier, and go on sampling those in the band
+               turn the traces into preference pairs and conversations
+               train by the first recipe, measure, and accept the model only if a paired test says so (`decide.py`)
+               otherwise train by the next recipe; when none is left, stop
+
+Nothing is kept but files: every stage has its place below the loop's folder and skips what is there, so running the
+same command again goes on wherever it was killed. Problems once sampled never come back in a later round.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from openstrawberry.bootstrap.config import Loop
+from openstrawberry.bootstrap.decide import decide
+from openstrawberry.bootstrap.events import Hear, Reported, RoundEnded
+from openstrawberry.bootstrap.ladder import Ladder, Rung
+from openstrawberry.bootstrap.lineage import Attempt, Lineage, RoundRecord
+from openstrawberry.bootstrap.report import write_report
+from openstrawberry.bootstrap.scores import Scores, read_scores
+from openstrawberry.bootstrap.stages import Asked, Stages
+from openstrawberry.errors import SetupError
+from openstrawberry.problems.problem import Problem
+from openstrawberry.settings import Settings
+from openstrawberry.store.files import write_whole
+from openstrawberry.training.loading import require_packages
+from openstrawberry.training.weights import place_of
+
+
+@dataclass
+class Standing:
+    """Where a loop stands: the accepted model, its scores, and what was made on the way."""
+
+    model: str
+    scores: Scores
+    used: set[str] = field(default_factory=set)
+    conversations: list[Path] = field(default_factory=list)
+
+
+class Bootstrap:
+    """One loop, ready to start.
+
+    Raises:
+        SetupError: a package is missing, the student cannot be trained here, or the folder holds another loop.
+    """
+
+    def __init__(self, loop: Loop, settings: Settings, hear: Hear) -> None:
+        require_packages()
+        place_of(loop.student)
+        self.loop = loop
+        self.ladder = Ladder(loop)
+        self._settings = settings
+        self._hear = hear
+        self._began = time.monotonic()
+        self._claim()
+
+    def run(self) -> Lineage:
+        """Climbs until the rounds, the time or the ladder are used up, or no recipe is accepted."""
+        standing = self._start()
+        lineage = Lineage(self.loop, standing.model, dict(standing.scores))
+        self._report(lineage)
+        for number in range(1, self.loop.rounds + 1):
+            lineage.ended = self._spent(lineage) or self._round(number, standing, lineage)
+            self._report(lineage)
+            if lineage.ended:
+                break
+        else:
+            lineage.ended = f"all {self.loop.rounds} rounds are done"
+            self._report(lineage)
+        return lineage
+
+    # Round 0.
+
+    def _start(self) -> Standing:
+        stages = self._stages(0)
+        easy = self.ladder.easy() or self._find_easy(stages)
+        top = {family: max((r.place for r in easy if r.family == family), default=-1) for family in self.ladder.rungs}
+        rungs = [*easy, *self.ladder.above(top)]
+        asked = self._heldout(rungs, near=set(rungs) - set(easy))
+        scores = stages.measure(self.loop.student, asked, self._folder(0) / "heldout")
+        if not any(score.count() for score in scores.values()):
+            raise SetupError(
+                f"{self.loop.student} solves nothing on this ladder, so there is nothing to learn from: begin with "
+                "easier sizes, or name a --teacher."
+            )
+        return Standing(self.loop.student, scores)
+
+    def _find_easy(self, stages: Stages) -> list[Rung]:
+        """Measures every family from below until a size is not passed."""
+        found = []
+        for family, rungs in self.ladder.rungs.items():
+            for rung in rungs:
+                asked = self._heldout([rung], near=set())
+                folder = self._folder(0) / f"easy-{family}-{rung.place}"
+                if stages.measure(self.loop.student, asked, folder)[rung].share() < self.loop.testing.passing:
+                    break
+                found.append(rung)
+        return found
+
+    # A round.
+
+    def _round(self, number: int, standing: Standing, lineage: Lineage) -> str:
+        """One round; the sentence why the loop ends here, or nothing."""
+        stages, folder = self._stages(number), self._folder(number)
+        band, runs = self._sample(stages, number, standing)
+        if not band:
+            return "no size above the frontier is solved often enough to learn from"
+        record = RoundRecord(number, standing.model, tuple(str(rung) for rung in band))
+        lineage.rounds.append(record)
+        new = folder / "conversations.jsonl"
+        made = stages.conversations(runs, new)
+        if not made:
+            return "not one trace of this round is right in every step"
+        record.pairs, record.conversations = stages.pairs(runs, folder / "pairs.jsonl"), made
+        for index in range(len(self.loop.recipes)):
+            attempt = self._attempt(stages, index, standing, band, record)
+            record.attempts.append(attempt)
+            self._hear(RoundEnded(number, index + 1, attempt.decision.accepted, attempt.decision.reason))
+            if attempt.decision.accepted:
+                standing.model, standing.scores = attempt.model, attempt.scores
+                standing.conversations.append(new)
+                return ""
+        return f"no recipe of round {number} was accepted"
+
+    def _sample(self, stages: Stages, number: int, standing: Standing) -> tuple[list[Rung], list[Path]]:
+        """Probes the sizes above the frontier, then samples those in the band: (band, run directories)."""
+        sampling, testing = self.loop.sampling, self.loop.testing
+        seed = self.loop.seed + 1000 * number
+        frontier = self.ladder.frontier(standing.scores, self.loop.choosing.clean)
+        asked: list[tuple[Rung, Problem]] = []
+        for rung in self.ladder.above(frontier):
+            problems = self.ladder.train(rung, sampling.problems, seed, standing.used)
+            asked += [(rung, problem) for problem in problems]
+        standing.used |= {problem.id for _, problem in asked}
+        if not asked:
+            return [], []
+        out = self._folder(number) / "samples"
+        maker = self.loop.teacher or standing.model
+        stages.play("probe", maker, asked, 1, seed, out)
+        probed = read_scores(out, asked)
+        band = [rung for rung, score in probed.items() if score.share(self.loop.choosing.clean) >= testing.low]
+        if band:
+            stages.play("sample", maker, [each for each in asked if each[0] in band], sampling.samples, seed, out)
+        return band, [out]
+
+    def _attempt(
+        self, stages: Stages, index: int, standing: Standing, band: list[Rung], record: RoundRecord
+    ) -> Attempt:
+        """Trains by one recipe, measures, and judges."""
+        folder = self._folder(record.number)
+        model = standing.model if self.loop.start == "last" else self.loop.student
+        mix = self._mix(stages, folder, standing)
+        for step, recipe in enumerate(self.loop.recipes[index], start=1):
+            if recipe.method == "dpo" and record.pairs < self.loop.choosing.fewest_pairs:
+                continue
+            file = folder / ("pairs.jsonl" if recipe.method == "dpo" else "conversations.jsonl")
+            seeded = recipe.model_copy(update={"mix": (*recipe.mix, *mix), "seed": self.loop.seed + record.number})
+            model = stages.train(seeded, model, file, folder / f"recipe-{index + 1}" / f"{step}-{recipe.method}")
+        scores = stages.measure(model, self._exam(standing), folder / f"recipe-{index + 1}" / "heldout")
+        easy = self.ladder.below(self.ladder.frontier(standing.scores, clean=False))
+        decision = decide(standing.scores, scores, band, [r for r in easy if r not in band], self.loop.testing)
+        return Attempt(index + 1, model, scores, decision)
+
+    def _mix(self, stages: Stages, folder: Path, standing: Standing) -> tuple[str, ...]:
+        """What is replayed beside the new rows: traces of earlier rounds, and easy ones."""
+        choosing, found = self.loop.choosing, []
+        if choosing.easy:
+            found.append(f"{self._easy_traces()}:{choosing.easy}")
+        if choosing.earlier and standing.conversations:
+            earlier = folder / "earlier.jsonl"
+            write_whole(earlier, "".join(path.read_text(encoding="utf-8") for path in standing.conversations))
+            found.append(f"{earlier}:{choosing.earlier}")
+        return tuple(found)
+
+    def _easy_traces(self) -> Path:
+        """Conversations of the first student on easy training problems, made once."""
+        folder = self._folder(0)
+        file = folder / "easy.jsonl"
+        if not file.is_file():
+            stages = self._stages(0)
+            asked: list[tuple[Rung, Problem]] = []
+            for rung in self._easy_rungs():
+                problems = self.ladder.train(rung, self.loop.choosing.easy_problems, self.loop.seed, set())
+                asked += [(rung, problem) for problem in problems]
+            stages.play("replay", self.loop.student, asked, 1, self.loop.seed, folder / "easy")
+            stages.conversations([folder / "easy"], file)
+        return file
+
+    def _easy_rungs(self) -> list[Rung]:
+        return self.ladder.easy() or [self.ladder.rungs[family][0] for family in self.ladder.rungs]
+
+    # Held-out problems.
+
+    def _exam(self, standing: Standing) -> Asked:
+        """Every rung up to `reach` above where the frontier may come to stand; all problems from the frontier on."""
+        frontier = self.ladder.frontier(standing.scores, self.loop.choosing.clean)
+        higher = {family: at + 1 for family, at in frontier.items()}
+        edge = {self.ladder.rungs[family][at] for family, at in frontier.items() if at >= 0}
+        near = {*edge, *self.ladder.above(frontier), *self.ladder.above(higher)}
+        return self._heldout(sorted({*self.ladder.below(frontier), *near}), near)
+
+    def _heldout(self, rungs: list[Rung], near: set[Rung]) -> Asked:
+        testing = self.loop.testing
+        asked = []
+        for rung in sorted(rungs, key=lambda rung: (-rung.place, rung.family)):  # long traces first: no long tail
+            count = testing.problems if rung in near else testing.easy_problems
+            asked += [(rung, problem) for problem in self.ladder.heldout(rung)[:count]]
+        return asked
+
+    # Files.
+
+    def _folder(self, number: int) -> Path:
+        return self.loop.out / f"round-{number:02d}"
+
+    def _stages(self, number: int) -> Stages:
+        return Stages(self.loop, self._settings, self._hear, number, self.ladder.heldout_sources())
+
+    def _claim(self) -> None:
+        """Makes the loop's folder, or goes on with the one that has the same settings."""
+        file = self.loop.out / "loop.json"
+        wanted = self.loop.identity()
+        try:
+            there: Mapping[str, object] = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            write_whole(file, json.dumps(wanted, indent=2) + "\n")
+            return
+        except (OSError, ValueError) as error:
+            raise SetupError(f"{file} cannot be read ({error}): choose another folder with --out.") from error
+        changed = [key for key in wanted if there.get(key) != wanted[key]]
+        if changed:
+            raise SetupError(
+                f"{self.loop.out} holds a loop with another {', '.join(changed)}: undo the change, or choose another "
+                "folder with --out."
+            )
+
+    def _spent(self, lineage: Lineage) -> str:
+        if self.loop.hours is not None and time.monotonic() - self._began > self.loop.hours * 3600:
+            return f"the time is used up ({self.loop.hours:g} hours)"
+        return ""
+
+    def _report(self, lineage: Lineage) -> None:
+        write_report(lineage, self.ladder, self.loop.out)
+        self._hear(Reported(self.loop.out))

@@ -1,0 +1,66 @@
+"""`strawberry bootstrap`: the whole loop, round after round."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from openstrawberry.cli import options as o
+from openstrawberry.errors import Interrupted
+
+
+def command(
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file of a loop (default: the embedded model's loop).")
+    ] = None,
+    student: Annotated[str | None, typer.Option(help="Who learns: berry, berry:DIR or hf:NAME.")] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Who makes the traces, as provider:name (default: the student).")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(help="Rounds at most (default: 3).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the loop (default: loops/berry).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seeds problems, sampling and training (default: 0).")] = None,
+    hours: Annotated[float | None, typer.Option(help="Begin no stage after so many hours.")] = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option(help="Begin no round after so many tokens read and written.")
+    ] = None,
+    show_config: Annotated[bool, typer.Option("--show-config", help="Print the loop as YAML, to be edited.")] = False,
+    json: o.Json = False,
+) -> None:
+    """Let a model learn from its own checked traces, round after round, on ever harder problems.
+
+    Each round samples problems that the model barely solves, trains on its right and wrong traces, and keeps the new
+    model only if a paired test on held-out problems says that it is better. Run the same command to go on after a kill.
+    """
+    flags = dict(locals())
+    file, as_json, show = flags.pop("config"), flags.pop("json"), flags.pop("show_config")
+    _run(file, flags, as_json, show)
+
+
+def _run(file: Path | None, flags: dict[str, Any], as_json: bool, show: bool) -> None:
+    from openstrawberry.bootstrap.config import Loop
+    from openstrawberry.config import load_settings
+
+    loop = load_settings(Loop, file, flags)
+    if show:
+        import yaml
+
+        print(yaml.safe_dump(loop.model_dump(mode="json", exclude_none=True), sort_keys=False), end="")
+        return
+    from openstrawberry.bootstrap.loop import Bootstrap
+    from openstrawberry.cli.climb import open_view
+    from openstrawberry.settings import Settings
+
+    view = open_view(as_json)
+    bootstrap = Bootstrap(loop, Settings.load(), view.hear)
+    view.start(bootstrap)
+    try:
+        lineage = bootstrap.run()
+    except KeyboardInterrupt:
+        command = shlex.join(["strawberry", *sys.argv[1:]])
+        raise Interrupted(f"Interrupted; everything so far is kept. Go on with: {command}") from None
+    finally:
+        view.stop()
+    view.finish(lineage, bootstrap.ladder)

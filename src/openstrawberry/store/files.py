@@ -1,0 +1,25 @@
+"""Files that appear whole or not at all."""
+
+import os
+from pathlib import Path
+
+from openstrawberry.errors import SetupError
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file so that whoever opens `path` finds the old one or the new one, never half of it.
+
+    Raises:
+        SetupError: the folder cannot be written to.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SetupError(f"Cannot write {path} ({reason}): choose another place with --out.") from error

@@ -1,0 +1,210 @@
+"""Training files, read and checked, and turned into the rows that `trainers.py` wants.
+
+Formats (written by `selection`): preference pairs `prompt, chosen, rejected` with an optional `offset`; labelled rows
+`prompt, completion, label`; conversations `messages`. A row of ordinary data mixed into preferences is a pair of a
+conversation with itself: its preference term has no gradient, so only the likelihood term learns from it.
+"""
+
+import json
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from openstrawberry.errors import SetupError
+from openstrawberry.training.rendering import Encoded, Renderer
+
+Messages = list[dict[str, str]]
+Row = dict[str, Any]
+
+SHAPES: dict[str, tuple[str, ...]] = {
+    "pairs": ("prompt", "chosen", "rejected"),
+    "labelled": ("prompt", "completion", "label"),
+    "conversations": ("messages",),
+}
+_MAKER = {
+    "pairs": "strawberry select RUN --out FILE",
+    "labelled": "strawberry select RUN --format kto --out FILE",
+    "conversations": "strawberry select RUN --format sft --out FILE",
+}
+_ROLES = ("system", "user", "assistant")
+
+
+def read_rows(path: Path, shape: str) -> list[Row]:
+    """Every row of a training file, checked.
+
+    Raises:
+        SetupError: the file cannot be read, is empty, or a line has another shape (which line, and why).
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SetupError(f"{path} cannot be read ({reason}): make it with `{_MAKER[shape]}`.") from error
+    rows = [_checked(path, number, line, shape) for number, line in enumerate(lines, 1) if line.strip()]
+    if not rows:
+        raise SetupError(f"{path} has no rows: make it with `{_MAKER[shape]}`.")
+    return rows
+
+
+def _checked(path: Path, number: int, line: str, shape: str) -> Row:
+    def wrong(reason: str) -> SetupError:
+        return SetupError(f"Line {number} of {path} {reason}: make the file with `{_MAKER[shape]}`.")
+
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise wrong(f"is no JSON ({error})") from error
+    if not isinstance(row, dict):
+        raise wrong("is no JSON object")
+    missing = [key for key in SHAPES[shape] if key not in row]
+    if missing:
+        other = next((name for name, keys in SHAPES.items() if all(key in row for key in keys)), "")
+        raise wrong(f"has no `{missing[0]}`" + (f", it looks like {other}" if other else ""))
+    for key in SHAPES[shape]:
+        if key == "label":
+            if not isinstance(row[key], bool):
+                raise wrong("has a `label` that is neither true nor false")
+        elif reason := _fault(row[key], ends_in_reply=key != "prompt"):
+            raise wrong(f"has a `{key}` that {reason}")
+    offset = row.get("offset", 0.0)
+    if isinstance(offset, bool) or not isinstance(offset, int | float) or not abs(offset) < 1e6:
+        raise wrong("has an `offset` that is no number")
+    return row
+
+
+def _fault(messages: object, ends_in_reply: bool) -> str:
+    if not isinstance(messages, list) or not messages:
+        return "is no list of messages"
+    for message in messages:
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
+            return "holds a message without text"
+        if message.get("role") not in _ROLES:
+            return f"holds a message whose role is {message.get('role')!r}"
+    last = messages[-1]["role"]
+    if ends_in_reply != (last == "assistant"):
+        return f"ends in a turn of the {last}"
+    return ""
+
+
+class Encoder:
+    """Makes trainer rows; remembers how long the sequences were."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+        self.lengths: list[int] = []
+
+    def pair(self, row: Row) -> Row:
+        """A preference pair."""
+        return self._pair(row["prompt"], row["chosen"], row["rejected"], float(row.get("offset", 0.0)))
+
+    def itself(self, row: Row) -> Row:
+        """An ordinary conversation as a pair with itself."""
+        prompt, reply = _split(row["messages"])
+        return self._pair(prompt, reply, reply, 0.0)
+
+    def labelled(self, row: Row) -> Row:
+        """A row of KTO."""
+        whole, start = self._completion(row["prompt"], row["completion"])
+        rest = whole.after(start)
+        self.lengths.append(len(whole))
+        return {
+            "prompt_ids": whole.ids[:start],
+            "completion_ids": rest.ids,
+            "completion_learn": rest.learn,
+            "label": row["label"],
+        }
+
+    def wanted(self, row: Row) -> Row:
+        """An ordinary conversation as a row of KTO."""
+        prompt, reply = _split(row["messages"])
+        return self.labelled({"prompt": prompt, "completion": reply, "label": True})
+
+    def conversation(self, row: Row) -> Row:
+        """A supervised row."""
+        found = self._renderer.encode(row["messages"])
+        self.lengths.append(len(found))
+        return {
+            "input_ids": found.ids,
+            "labels": [token if learn else -100 for token, learn in zip(found.ids, found.learn, strict=True)],
+        }
+
+    def _pair(self, prompt: Messages, chosen: Messages, rejected: Messages, offset: float) -> Row:
+        (good, at), (bad, there) = self._completion(prompt, chosen), self._completion(prompt, rejected)
+        start = min(at, there)
+        self.lengths += [len(good), len(bad)]
+        good_rest, bad_rest = good.after(start), bad.after(start)
+        return {
+            "prompt_ids": good.ids[:start],
+            "chosen_ids": good_rest.ids,
+            "chosen_learn": good_rest.learn,
+            "rejected_ids": bad_rest.ids,
+            "rejected_learn": bad_rest.learn,
+            "offset": offset,
+        }
+
+    def _completion(self, prompt: Messages, rest: Messages) -> tuple[Encoded, int]:
+        """The whole conversation, replies inside the prompt not learnt, and where the first learnt token stands."""
+        whole = self._renderer.encode([*prompt, *rest])
+        before = sum(message["role"] == "assistant" for message in prompt)
+        learn = whole.learn if not before else _forget(whole.learn, before)
+        start = learn.index(True) if True in learn else len(whole)
+        return Encoded(whole.ids, learn), start
+
+
+def _forget(learn: Sequence[bool], turns: int) -> list[bool]:
+    """The marks without those of the first `turns` runs of learnt tokens."""
+    marks, seen, inside = [], 0, False
+    for mark in learn:
+        seen += mark and not inside
+        inside = mark
+        marks.append(mark and seen > turns)
+    return marks
+
+
+def _split(messages: Messages) -> tuple[Messages, Messages]:
+    """A conversation before and from its first reply."""
+    first = next(index for index, message in enumerate(messages) if message["role"] == "assistant")
+    return messages[:first], messages[first:]
+
+
+def parse_mix(text: str) -> tuple[Path, float]:
+    """`FILE:SHARE` as its two parts.
+
+    Raises:
+        SetupError: there is no share, or it is not between 0 and 1.
+    """
+    file, _, share = text.rpartition(":")
+    try:
+        part = float(share)
+        if not (file and 0 < part < 1):
+            raise ValueError(share)
+    except ValueError as error:
+        raise SetupError(
+            f"--mix {text} cannot be read: write it as --mix FILE:SHARE, such as easy.jsonl:0.2."
+        ) from error
+    return Path(file), part
+
+
+def mixed(rows: list[Row], others: Iterable[tuple[list[Row], float]], seed: int) -> list[Row]:
+    """`rows` with ordinary rows added until each kind has its share of the whole, drawn without repeats if it can be.
+
+    Raises:
+        SetupError: the shares add up to one or more.
+    """
+    parts = list(others)
+    left = 1.0 - sum(share for _, share in parts)
+    if left <= 0:
+        raise SetupError("The shares of --mix add up to 1 or more, so nothing else would be learnt: lower them.")
+    found = list(rows)
+    for index, (pool, share) in enumerate(parts):
+        found += _draw(pool, round(len(rows) * share / left), random.Random(f"{seed}/mix/{index}"))
+    return found
+
+
+def _draw(pool: list[Row], count: int, rng: random.Random) -> Iterator[Row]:
+    order: list[Row] = []
+    for _ in range(count):
+        if not order:
+            order = rng.sample(pool, len(pool))
+        yield order.pop()

@@ -1,0 +1,94 @@
+"""Opening what is to be trained: packages, tokenizer, size; and keeping libraries quiet while it is done."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from openstrawberry.errors import SetupError
+
+
+def require_packages() -> None:
+    """Raises the sentence that says what to install where the training packages are missing."""
+    try:
+        import datasets  # noqa: F401
+        import peft  # noqa: F401
+        import torch  # noqa: F401
+        import trl  # noqa: F401
+    except ImportError as error:
+        raise SetupError(
+            f'Training needs packages that are not installed ({error.name}): run pip install "openstrawberry[train]".'
+        ) from error
+
+
+def tokenizer(place: str, spec: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place)
+    except (OSError, ValueError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise SetupError(f"{spec} cannot be loaded ({told}): check the folder or the name after --model.") from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def parameters(place: str, spec: str) -> int:
+    """How many parameters the model has, without loading its weights."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(place))
+    except (OSError, ValueError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise SetupError(f"{spec} cannot be loaded ({told}): check the folder or the name after --model.") from error
+    return sum(p.numel() for p in model.parameters())
+
+
+def lora_parameters(model: Any, rank: int) -> int:
+    import torch
+
+    return sum(
+        rank * (part.in_features + part.out_features) for part in model.modules() if isinstance(part, torch.nn.Linear)
+    )
+
+
+def device_batch(parameters: int) -> int:
+    return 16 if parameters < 100_000_000 else 4 if parameters < 2_000_000_000 else 1
+
+
+def context(place: str) -> int:
+    """Tokens that the model can read at most."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(place).get_text_config()
+    return int(getattr(config, "max_position_embeddings", None) or 2**31)
+
+
+@contextlib.contextmanager
+def quietly(log: Path) -> Iterator[None]:
+    """Sends what libraries print on the way to a file."""
+    import datasets
+    from transformers.utils import logging
+
+    datasets.disable_progress_bars()
+    logging.disable_progress_bar()
+    with log.open("a", encoding="utf-8") as out, contextlib.redirect_stderr(out):
+        yield
+
+
+@contextlib.contextmanager
+def explained(device: str) -> Iterator[None]:
+    """Running out of memory as one sentence."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if "out of memory" not in str(error).lower() and not isinstance(error, MemoryError):
+            raise
+        raise SetupError(
+            f"Training ran out of memory on this {device}: try --per-device-batch 1, a smaller --max-length, or "
+            "--lora 16."
+        ) from error

@@ -1,0 +1,309 @@
+"""One training from files to a model folder: the story behind `train-dpo` and `train-sft`.
+
+A killed training goes on from its last checkpoint when the same command is given again; the folder it writes appears
+whole or not at all.
+"""
+
+import contextlib
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from openstrawberry.errors import SetupError
+from openstrawberry.training import card, data, hardware, loading, memory, weights
+from openstrawberry.training.preview import pieces, sequences
+from openstrawberry.training.probe import open_probe
+from openstrawberry.training.progress import Notice, Tell
+from openstrawberry.training.recipe import Recipe
+from openstrawberry.training.rendering import Renderer
+
+DEFAULT_LENGTH = 8192
+"""Tokens after which traces are cut unless --max-length says more; memory grows with it."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came out: where it lies, the spec that runs it, and what was measured."""
+
+    folder: Path
+    spec: str
+    base: str
+    steps: int
+    seconds: float
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Training:
+    """One training, ready to start: files read, rows encoded, memory checked. Nothing has been written yet.
+
+    Args:
+        model: the spec of the model to train (`berry`, `berry:DIR`, `hf:NAME`).
+        file: pairs, labelled rows (KTO) or conversations.
+        tell: hears of progress.
+
+    Raises:
+        SetupError: a package, file, model or machine does not fit.
+    """
+
+    def __init__(self, recipe: Recipe, model: str, file: Path, tell: Tell) -> None:
+        loading.require_packages()
+        self.recipe = recipe
+        self.model = model
+        self.place = weights.place_of(model)
+        self._file = file
+        self._tell = tell
+        self.hardware = hardware.find(recipe)
+        self.tokenizer = loading.tokenizer(self.place, model)
+        self.renderer = Renderer(self.tokenizer, model)
+        self.source = self._read()
+        encoder = data.Encoder(self.renderer)
+        self.rows = self._encode(encoder)
+        self.longest = max(encoder.lengths)
+        self._parameters = loading.parameters(self.place, model)
+        self.max_length = self._limit()
+        self._warn_of_cuts(encoder.lengths)
+        self._play = open_probe(recipe.probe, self.light, model, self.tokenizer) if recipe.probe else None
+
+    def run(self, out: Path) -> Trained:
+        """Trains, or goes on, and writes the folder `out`.
+
+        Raises:
+            SetupError: `out` exists, or the training would not fit into memory.
+        """
+        if out.exists():
+            raise SetupError(f"{out} exists: choose another folder with --out, or delete it.")
+        work = out.with_name(out.name + ".work")
+        self._claim(work)
+        began = time.monotonic()
+        hardware.keep_freed_memory()
+        trainer, watch = self._trainer(work)
+        with loading.explained(self.hardware.device):
+            result = trainer.train(resume_from_checkpoint=_newest_checkpoint(work))
+        seconds = time.monotonic() - began
+        metrics = {"loss": round(float(result.training_loss), 4), **_last_logs(trainer.state.log_history)}
+        steps = int(trainer.state.global_step)
+        spec = self._save(trainer.model, watch, work, out, {"steps": steps, "seconds": seconds, "metrics": metrics})
+        shutil.rmtree(work, ignore_errors=True)
+        return Trained(out, spec, self.model, steps, seconds, metrics)
+
+    def previews(self, count: int = 3) -> list[list[tuple[str, bool]]]:
+        """The first rows as (text, learnt?) pieces, as `--dry-run` shows them."""
+        found = []
+        for row in self.rows[:count]:
+            for ids, learn in sequences(row):
+                found.append(pieces(self.tokenizer, ids, learn))
+        return found
+
+    @property
+    def light(self) -> bool:
+        """Whether the result gets a step graph for the light runtime."""
+        if self.recipe.export is not None:
+            return self.recipe.export == "onnx"
+        return weights.runs_light(self.place)
+
+    # Before.
+
+    def _shape(self) -> str:
+        if self.recipe.method == "sft":
+            return "conversations"
+        first = _first_row(self._file)
+        return "labelled" if self.recipe.loss == "kto" and "completion" in first else "pairs"
+
+    def _read(self) -> list[data.Row]:
+        shape = self._shape()
+        rows = data.read_rows(self._file, shape)
+        if self.recipe.loss == "kto" and shape == "pairs" and self.recipe.method == "dpo":
+            rows = [labelled for row in rows for labelled in _as_labelled(row)]
+        return rows
+
+    def _encode(self, encoder: data.Encoder) -> list[data.Row]:
+        sft = self.recipe.method == "sft"
+        kto = not sft and self.recipe.loss == "kto"
+        if self.recipe.mix and not (sft or kto or self.recipe.sft_weight):
+            raise SetupError("--mix has no effect with --sft-weight 0: raise the weight, or leave --mix out.")
+        one = encoder.conversation if sft else encoder.labelled if kto else encoder.pair
+        other = encoder.conversation if sft else encoder.wanted if kto else encoder.itself
+        mixes = [data.parse_mix(text) for text in self.recipe.mix]
+        pools = [([other(row) for row in data.read_rows(path, "conversations")], share) for path, share in mixes]
+        return data.mixed([one(row) for row in self.source], pools, self.recipe.seed)
+
+    def _limit(self) -> int:
+        context = loading.context(self.place)
+        wanted = self.recipe.max_length or min(self.longest, DEFAULT_LENGTH)
+        return min(wanted, context)
+
+    def _warn_of_cuts(self, lengths: list[int]) -> None:
+        cut = [length for length in lengths if length > self.max_length]
+        if cut:
+            lost = sum(cut) - len(cut) * self.max_length
+            self._tell(
+                Notice(
+                    f"{len(cut)} of {len(lengths)} traces are longer than {self.max_length} tokens and lose their ends "
+                    f"({lost} tokens, the longest has {max(cut)}): raise --max-length, or select shorter traces."
+                )
+            )
+
+    # The trainer.
+
+    def _trainer(self, work: Path) -> tuple[Any, Any]:
+        from transformers import AutoModelForCausalLM
+
+        from openstrawberry.training.trainers import open_trainer
+        from openstrawberry.training.watch import Watch, silence
+
+        lora = bool(self.recipe.lora)
+        attention = self.hardware.attention(self._parameters)
+        with loading.explained(self.hardware.device):
+            model = AutoModelForCausalLM.from_pretrained(
+                self.place, dtype=self.hardware.dtype(lora), attn_implementation=attention
+            )
+        arguments = self._arguments(model, attention)
+        watch = Watch(
+            self._tell,
+            work / "training.jsonl",
+            self._play,
+            self.recipe.probe_every,
+            self.recipe.patience,
+            work / "best",
+        )
+        with loading.quietly(work / "trl.log"), loading.explained(self.hardware.device):
+            trainer = open_trainer(
+                self.recipe, model, self.tokenizer, self.rows, work, arguments, self._lora(), callbacks=[watch]
+            )
+        silence(trainer)
+        return trainer, watch
+
+    def _arguments(self, model: Any, attention: str) -> dict[str, Any]:
+        recipe = self.recipe
+        device_batch = min(recipe.per_device_batch or loading.device_batch(self._parameters), recipe.batch_size)
+        sides = 1 if recipe.method == "sft" else 2
+        arguments = self.hardware.arguments(self._parameters)
+        trained = loading.lora_parameters(model, recipe.lora) if recipe.lora else 0
+        load = memory.load_of(
+            model,
+            device_batch * sides,
+            self.max_length,
+            trained,
+            arguments["gradient_checkpointing"],
+            attention == "eager",
+        )
+        memory.require(load, memory.available(self.hardware.device), self.hardware.device)
+        return {
+            **arguments,
+            "per_device_train_batch_size": device_batch,
+            "gradient_accumulation_steps": -(-recipe.batch_size // device_batch),
+            "learning_rate": recipe.rate(self._parameters, bool(recipe.lora)),
+            "num_train_epochs": recipe.epochs,
+            "max_steps": recipe.steps or -1,
+            "warmup_steps": recipe.warmup,
+            "lr_scheduler_type": "linear",
+            "weight_decay": 0.0,
+            "max_length": self.max_length,
+            "seed": recipe.seed,
+            "logging_steps": 1 if len(self.rows) < 50 * recipe.batch_size else 10,
+            "save_strategy": "steps",
+            "save_steps": recipe.save_every,
+            "save_total_limit": 2,
+            "report_to": [],
+            "disable_tqdm": True,
+            "dataloader_num_workers": 0,
+        }
+
+    def _lora(self) -> Any:
+        if not self.recipe.lora:
+            return None
+        from peft import LoraConfig
+
+        rank = self.recipe.lora
+        return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+
+    def _claim(self, work: Path) -> None:
+        """Makes the working folder, or keeps the one of the same training."""
+        identity = json.dumps(self._identity(), sort_keys=True)
+        mark = work / "training.json"
+        if not (mark.is_file() and mark.read_text(encoding="utf-8") == identity):
+            shutil.rmtree(work, ignore_errors=True)
+            try:
+                work.mkdir(parents=True)
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                raise SetupError(
+                    f"Cannot write to {work.parent} ({reason}): choose another folder with --out."
+                ) from error
+            mark.write_text(identity, encoding="utf-8")
+
+    def _identity(self) -> dict[str, Any]:
+        return {"recipe": self.recipe.model_dump(mode="json"), "model": self.model, "data": self._data_hash()}
+
+    def _data_hash(self) -> str:
+        files = [self._file, *(data.parse_mix(text)[0] for text in self.recipe.mix)]
+        return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
+
+    # After.
+
+    def _save(self, model: Any, watch: Any, work: Path, out: Path, facts: dict[str, Any]) -> str:
+        finished = work / "finished"
+        shutil.rmtree(finished, ignore_errors=True)
+        if self.recipe.lora:
+            model = model.merge_and_unload()
+        model.save_pretrained(finished)
+        if watch.best.is_dir() and not self.recipe.lora:
+            shutil.copytree(watch.best, finished, dirs_exist_ok=True)
+        self.tokenizer.save_pretrained(finished)
+        if self.light:
+            from openstrawberry.berry.export import export_onnx
+
+            export_onnx(finished)
+        spec = weights.spec_of(out, self.light)
+        problems = {str(row["problem"]) for row in self.source if "problem" in row}
+        card.write(
+            finished,
+            {
+                "base": self.model,
+                "spec": spec,
+                "method": "sft" if self.recipe.method == "sft" else self.recipe.loss,
+                "rows": len(self.rows),
+                "device": self.hardware.device,
+                "data": self._data_hash(),
+                "recipe": self.recipe.model_dump(mode="json"),
+                **facts,
+            },
+            problems | card.trained_on(Path(self.place)),
+        )
+        finished.rename(out)
+        return spec
+
+
+def _newest_checkpoint(work: Path) -> str | None:
+    """The newest checkpoint that was written to its end; its state file comes last."""
+    found = [path for path in work.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
+    for path in sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
+        with contextlib.suppress(OSError, ValueError):
+            json.loads((path / "trainer_state.json").read_text())
+            return str(path)
+    return None
+
+
+def _first_row(path: Path) -> dict[str, Any]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            row = json.loads(next((line for line in file if line.strip()), "{}"))
+    except (OSError, ValueError):
+        return {}
+    return row if isinstance(row, dict) else {}
+
+
+def _as_labelled(row: data.Row) -> Iterator[data.Row]:
+    for side, label in (("chosen", True), ("rejected", False)):
+        yield {**row, "completion": row[side], "label": label}
+
+
+def _last_logs(history: list[dict[str, Any]]) -> dict[str, float]:
+    names = {"logps/chosen": "chosen_logp", "logps/rejected": "rejected_logp", "rewards/accuracies": "reward_accuracy"}
+    last: dict[str, Any] = next((entry for entry in reversed(history) if "loss" in entry), {})
+    return {ours: round(float(last[theirs]), 4) for theirs, ours in names.items() if theirs in last}
