@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from openstrawberry.errors import SetupError
 from openstrawberry.registry import unknown
 
 Settings = TypeVar("Settings", bound=BaseModel)
+MOST_UNTIL_DECIDED = 20  # samples per problem with --until-decided, unless told otherwise
 SMALL_MODELS = ("berry",)  # providers whose models get the brief prompts unless told otherwise
 
 
@@ -24,6 +25,7 @@ class RunConfig(BaseModel):
     problems: str = "builtin:demo"
     strategy: str = "strawberry"
     samples: int = Field(default=4, ge=1, le=10_000)
+    until_decided: bool = False
     limit: int | None = Field(default=None, ge=1, le=2**62)
     out: Path | None = None
     home: Path = Path("traces")
@@ -46,6 +48,14 @@ class RunConfig(BaseModel):
     attempts: int = Field(default=8, ge=1, le=1000)
     num_ctx: int | None = Field(default=None, ge=1)
     keep_alive: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _more_samples(cls, values: Any) -> Any:
+        """Sampling that stops by itself may draw more: enough to find the barely solvable problems."""
+        if isinstance(values, dict) and values.get("until_decided") is True and values.get("samples") is None:
+            return {**values, "samples": MOST_UNTIL_DECIDED}
+        return values
 
     @property
     def provider(self) -> str:

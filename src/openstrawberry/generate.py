@@ -6,7 +6,7 @@ stages all generate through it.
 
 import json
 import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -26,8 +26,10 @@ from openstrawberry.problems.families import recognise
 from openstrawberry.problems.load import is_local, load_problems
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet, load_prompts
+from openstrawberry.selection.deciding import Decider
+from openstrawberry.selection.difficulty import Band
 from openstrawberry.settings import Settings
-from openstrawberry.store.reading import new_path, unfinished
+from openstrawberry.store.reading import new_path, read_traces, unfinished
 from openstrawberry.store.run import RunDirectory, digest_of
 from openstrawberry.store.summary import Summary, summarise
 from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
@@ -102,6 +104,7 @@ class Run:
             versions=json.dumps(versions(config)),
             emit=self._tell,
         )
+        self._decider = Decider(Band(samples=config.samples)) if config.until_decided else None
         self._made = 0
         self._under_way: set[str] = set()
         self._first_failures: list[str] = []
@@ -109,17 +112,36 @@ class Run:
     async def run(self) -> Summary:
         """Makes every trace that is owed. Can be cancelled at any point; the next `Run` goes on from there."""
 
-        await run_pool(self._owed(), self._make, self.config.concurrency)
-        self._refuse_if_nothing_works(wave=1)
+        if self._decider is None:
+            await self._draw(self._owed(range(self.config.samples)))
+        else:
+            await self._draw_until_decided(self._decider)
         if not self.summary().failed:
             self.directory.finish()
         return self.summary()
+
+    async def _draw(self, jobs: Iterator[tuple[Problem, int]]) -> None:
+        await run_pool(jobs, self._make, self.config.concurrency)
+        self._refuse_if_nothing_works(wave=1)
+
+    async def _draw_until_decided(self, decider: Decider) -> None:
+        """One sample of every undecided problem, then the next; each wave waits for the one before to decide."""
+        if self.directory.resumed:
+            for trace in read_traces(self.directory.path):
+                decider.add(trace)
+        for wave in range(self.config.samples):
+            wanted = {problem.id for problem in self.problems() if decider.wants(problem.id, wave)}
+            if not wanted:
+                break
+            await self._draw(self._owed([wave], wanted))
 
     async def _make(self, job: tuple[Problem, int]) -> None:
         problem, sample = job
         try:
             trace = await drive(self.setting, problem, sample)
             await self.directory.add(trace)
+            if self._decider is not None:
+                self._decider.add(trace)
             if trace.stop == "error" and not self.setting.proven:
                 self._first_failures.append(trace.error.message)
                 self._refuse_if_nothing_works(wave=max(3, self.config.concurrency))
@@ -158,12 +180,15 @@ class Run:
     def summary(self) -> Summary:
         """The state of the directory now."""
         found = summarise(self.directory)
-        return replace(found, made=self._made, replies_asked=self.model.asked, replies_replayed=self.model.replayed)
+        found = replace(found, made=self._made, replies_asked=self.model.asked, replies_replayed=self.model.replayed)
+        if self._decider is not None:
+            found.saved_traces, found.saved_calls = self._decider.saved()
+        return found
 
-    def _owed(self) -> Iterator[tuple[Problem, int]]:
+    def _owed(self, samples: Sequence[int], wanted: Container[str] | None = None) -> Iterator[tuple[Problem, int]]:
         max_turns = getattr(self.strategy, "max_turns", 0)
         for problem in self.problems():
-            for sample in range(self.config.samples):
+            for sample in samples if wanted is None or problem.id in wanted else ():
                 trace_id = self.setting.trace_id(problem, sample)
                 if trace_id not in self._under_way and self.directory.owed(trace_id, max_turns):
                     self._under_way.add(trace_id)

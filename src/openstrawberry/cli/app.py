@@ -11,7 +11,7 @@ import sys
 import typer
 
 from openstrawberry import __version__
-from openstrawberry.cli import ask, doctor, generate, problems, verify
+from openstrawberry.cli import ask, doctor, generate, problems, select, verify
 from openstrawberry.errors import Interrupted, OutputError, StrawberryError
 
 SET_UP_ERROR, SOME_FAILED, INTERRUPTED = 1, 3, 130
@@ -28,6 +28,7 @@ app.command("generate")(generate.command)
 app.command("ask")(ask.command)
 app.command("problems")(problems.command)
 app.command("verify")(verify.command)
+app.command("select")(select.command)
 app.command("doctor")(doctor.command)
 
 

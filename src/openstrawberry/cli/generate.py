@@ -22,6 +22,7 @@ def command(
     problems: o.Problems = None,
     strategy: o.StrategyName = None,
     samples: o.Samples = None,
+    until_decided: o.UntilDecided = None,
     limit: o.Limit = None,
     out: o.Out = None,
     concurrency: o.Concurrency = None,

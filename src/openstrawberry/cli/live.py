@@ -50,6 +50,7 @@ class TextView:
         self.right = self.wrong = self.none = self.errors = 0
         self.live: Live | None = None
         self.samples = 1
+        self.open_ended = False  # whether a problem may end with fewer samples
         self.lines = True
         self.said: dict[str, float] = {}
         self.held: list[Text] = []
@@ -60,11 +61,13 @@ class TextView:
         self.samples = config.samples
         self.lines = total is not None and total <= LINES_LIMIT
         many = f"{total:,} problems" if total is not None else "problems"
+        self.open_ended = config.until_decided
+        up_to = "up to " if self.open_ended else ""
         self.console.print(
             Text.assemble(
                 ("strawberry ", "bold red"),
                 (run.model.spec, "bold"),
-                f" · {run.strategy.name} · {many} × {config.samples} samples · {config.concurrency} at a time",
+                f" · {run.strategy.name} · {many} × {up_to}{config.samples} samples · {config.concurrency} at a time",
             )
         )
         if run.skipped_rows:
@@ -81,7 +84,7 @@ class TextView:
             console=self.console,
         )
         made = run.summary().traces - run.summary().failed
-        whole = total * config.samples if total is not None else None
+        whole = total * config.samples if total is not None and not self.open_ended else None
         self.bar = self.progress.add_task("traces", total=whole, completed=made)
         if self.console.is_terminal:
             self.live = Live(self.progress, console=self.console, refresh_per_second=8)
@@ -123,12 +126,11 @@ class TextView:
         counts = f"[green]✓ {self.right:,}[/] [red]✗ {self.wrong:,}[/] [yellow]– {self.none:,}[/]"
         failed = f" [red]! {self.errors:,}[/]" if self.errors else ""
         self.progress.update(self.bar, advance=1, description=counts + failed)
-        group = self.verdicts[trace.problem.id]
-        group.append(trace)
-        if len(group) == self.samples:
-            if self.lines:
-                self.held.append(problem_line(group, self.console.width))
-            del self.verdicts[trace.problem.id]
+        if self.lines:
+            group = self.verdicts[trace.problem.id]
+            group.append(trace)
+            if len(group) == self.samples:
+                self.held.append(problem_line(self.verdicts.pop(trace.problem.id), self.console.width))
         if not self.followed:  # never between the steps of the trace that is being followed
             self._let_go()
 
@@ -139,6 +141,9 @@ class TextView:
 
     def stop(self) -> None:
         """Takes the live display down."""
+        if self.open_ended:
+            self.held += [problem_line(group, self.console.width) for group in self.verdicts.values()]
+            self.verdicts.clear()
         self._let_go()
         if self.live is not None:
             self.live.stop()

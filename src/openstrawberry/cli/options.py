@@ -19,6 +19,14 @@ StrategyName = Annotated[
     str | None, typer.Option("--strategy", "-s", help="strawberry (default), zero-shot, few-shot or cot.")
 ]
 Samples = Annotated[int | None, typer.Option("--samples", "-n", help="Traces per problem (default: 4).")]
+UntilDecided = Annotated[
+    bool | None,
+    typer.Option(
+        "--until-decided",
+        help="Stop sampling a problem once it has a right and a wrong trace, or is clearly too easy or too hard "
+        "(--samples then defaults to 20).",
+    ),
+]
 Limit = Annotated[int | None, typer.Option(help="Use only the first N problems.")]
 Out = Annotated[
     Path | None, typer.Option(help="Run directory (default: a new one, or the unfinished one, in traces/).")

@@ -17,6 +17,7 @@ from openstrawberry.stats import wilson
 
 if TYPE_CHECKING:
     from openstrawberry.doctor import Finding
+    from openstrawberry.selection.report import Report
     from openstrawberry.store.summary import Summary
     from openstrawberry.verify import Recheck
 
@@ -61,6 +62,9 @@ def show_summary(console: Console, summary: "Summary") -> None:
     rows.append(
         ("time", f"{summary.seconds:.1f} s for {summary.made:,} traces ({summary.replies_asked:,} replies{replayed})")
     )
+    if summary.saved_traces >= 0:
+        saved = f"{summary.saved_traces:,} traces, about {summary.saved_calls:,} calls"
+        rows.append(("saved", f"{saved}: their problems were decided without them"))
     rows.append(("traces", f"{summary.path}"))
     console.print()
     for name, value in rows:
@@ -108,6 +112,34 @@ def show_recheck(path: Path, result: "Recheck", json: bool) -> None:
     console.print(table)
     changed = f"{result.changed:,} of {result.moves.total():,} verdicts changed; kept in {result.file}"
     console.print(Text(changed), soft_wrap=True)
+
+
+def show_selection(report: "Report", file: Path | None, then: str, json: bool) -> None:
+    """What was selected, what was left out and why; `file` is None where nothing was written."""
+    if json:
+        json_line(event="selection", file=str(file or ""), **report.model_dump())
+        return
+    console = Console()
+    rows = "pairs" if report.rejected_steps else "traces"
+    table = Table("size", "problems", "right", "pass rate (95%)", "in the band", rows)
+    for size in report.sizes:
+        name = f"{size.family} {size.difficulty:g}".strip()
+        rate = f"{size.share:.0%} ({size.low:.0%} to {size.high:.0%})"
+        right = f"{size.right:,} of {size.right + size.wrong + size.other:,}"
+        table.add_row(name, f"{size.problems:,}", right, rate, f"{size.in_band:,}", f"{size.rows:,}")
+    console.print(table)
+    for what in ("problems", "traces", "rows"):
+        dropped = sorted(getattr(report, f"dropped_{what}").items(), key=lambda item: -item[1])
+        if dropped:
+            reasons = ", ".join(f"{count:,} {why}" for why, count in dropped)
+            console.print(Text(f"left out  {what}: {reasons}"), soft_wrap=True)
+    steps = f"{report.chosen_steps:g} steps right"
+    steps += f", {report.rejected_steps:g} wrong" if report.rejected_steps else ""
+    kept = f"{report.rows:,} {rows} from {report.problems_used:,} of {report.problems:,} problems (mean {steps})"
+    console.print(Text(f"kept      {kept}; clean guard {report.clean_guard}"), soft_wrap=True)
+    console.print(Text(f"file      {file}" if file else "file      none: a dry run"), soft_wrap=True)
+    if then:
+        console.print(Text(f"next      {then}"), soft_wrap=True)
 
 
 def json_line(**fields: object) -> None:

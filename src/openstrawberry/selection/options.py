@@ -11,6 +11,9 @@ Unit = Literal["trace", "step", "correction"]
 Pairing = Literal["skewed", "plain"]
 Format = Literal["trl", "kto", "sft", "sharegpt", "openai"]
 Rendering = Literal["chat", "flat"]
+_FILES: dict[Format, str] = {
+    "trl": "pairs", "kto": "labelled", "sft": "conversations", "sharegpt": "sharegpt", "openai": "preferences"
+}  # fmt: skip
 PAIRED: frozenset[str] = frozenset({"trl", "openai"})
 """Formats whose rows are preference pairs; the rows of the others hold one trace each."""
 
@@ -23,7 +26,7 @@ class Selecting(BaseModel):
     traces pair up; follows the skew unless said. `clean`: only right traces whose every step is right. None asks this
     where the task knows its steps and the runs are told in them, True drops whatever cannot be verified as well, False
     is off. `per_problem`: rows of one problem at most. `balance`: no size has more than so many times the rows of the
-    median size; 0 is off. `low`, `high`, `samples`: the band of barely solvable problems; `band_only` leaves out the
+    median size; 0 is off. `low`, `high`: the band of barely solvable problems; `band_only` leaves out the
     others (None: for pairs yes, for single traces no). `near`: rows whose texts overlap this much (Jaccard, five-word
     shingles) are one; 1 leaves out exact copies alone. `evaluation`: problem sources that must stay unseen;
     `drop_evaluated` leaves their problems out instead of refusing. `ngram`: words in a row that a long question may
@@ -40,7 +43,6 @@ class Selecting(BaseModel):
     balance: float = Field(default=2.0, ge=0, le=1_000_000)
     low: float = Field(default=0.05, ge=0, le=1)
     high: float = Field(default=0.80, ge=0, le=1)
-    samples: int = Field(default=20, ge=1, le=10_000)
     band_only: bool | None = None
     near: float = Field(default=0.95, gt=0, le=1)
     evaluation: tuple[str, ...] = ()
@@ -74,7 +76,12 @@ class Selecting(BaseModel):
     @property
     def band(self) -> Band:
         """The band of barely solvable problems."""
-        return Band(self.low, self.high, self.samples)
+        return Band(self.low, self.high)
+
+    @property
+    def file_name(self) -> str:
+        """What the file is called unless told otherwise."""
+        return f"{_FILES[self.format]}.jsonl"
 
     @property
     def paired(self) -> bool:

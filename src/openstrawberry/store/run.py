@@ -222,10 +222,14 @@ class RunDirectory:
 
 
 def covers(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
-    """Whether a command asks for at least what an earlier one asked for: same problems, no fewer samples or rows."""
+    """Whether a command asks for at least what an earlier one asked for: same problems, no fewer samples or rows.
+
+    One that stops sampling decided problems asks for less than one that does not.
+    """
     unlimited = float("inf")
     return (
         new.get("problems") == old.get("problems")
+        and bool(new.get("until_decided")) <= bool(old.get("until_decided"))
         and (new.get("samples") or 0) >= (old.get("samples") or 0)
         and (new.get("limit") or unlimited) >= (old.get("limit") or unlimited)
     )

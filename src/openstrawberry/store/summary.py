@@ -11,7 +11,8 @@ from openstrawberry.store.run import RunDirectory
 class Summary:
     """What a run directory holds in the end, and what this command did for it.
 
-    Token counts are sums of what the provider reported, -1 where it reported none. `seconds` is this command's time.
+    `saved_*`: what was not asked for because its problem was decided, -1 where sampling does not stop by itself. Token
+    counts are sums of what the provider reported, -1 where it reported none. `seconds` is this command's time.
     """
 
     path: Path
@@ -26,6 +27,8 @@ class Summary:
     solved_sometimes: int = 0
     solved_always: int = 0
     first_error: str = ""
+    saved_traces: int = -1
+    saved_calls: int = -1
 
     @property
     def traces(self) -> int:
