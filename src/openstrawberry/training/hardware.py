@@ -29,7 +29,7 @@ class Hardware:
         return {
             "use_cpu": self.device == "cpu",
             "bf16": self.bf16,
-            "gradient_checkpointing": parameters >= SMALL,
+            "activation_checkpointing": parameters >= SMALL,
             "dataloader_pin_memory": self.device == "cuda",
         }
 

@@ -189,7 +189,7 @@ class Training:
             device_batch * sides,
             self.max_length,
             trained,
-            arguments["gradient_checkpointing"],
+            arguments["activation_checkpointing"],
             attention == "eager",
         )
         memory.require(load, memory.available(self.hardware.device), self.hardware.device)
