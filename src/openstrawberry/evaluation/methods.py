@@ -68,9 +68,11 @@ def entries(models: Sequence[str], methods: Sequence[str]) -> list[Entry]:
     """Every model with every method, in the order given: the first is what the others are compared with.
 
     Raises:
-        SetupError: see `read_method`; or the same model or method is named twice.
+        SetupError: see `read_method`; or the same model or method is named twice, or none is.
     """
     for kind, specs in (("model", models), ("method", methods)):
+        if not specs:
+            raise SetupError(f"There is nothing to compare: name a {kind} with --{kind}.")
         for spec, count in Counter(map(str.strip, specs)).items():
             if count > 1:
                 raise SetupError(f"The {kind} {spec} is named {count} times: name it once.")

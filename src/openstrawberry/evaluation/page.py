@@ -51,10 +51,11 @@ Block = Paragraph | Listing | Table | Figure
 
 @dataclass(frozen=True)
 class Section:
-    """A heading (may be empty, for what stands first) and what stands below it."""
+    """A heading (may be empty, for what stands first) and what stands below it; the terminal leaves out `detail`."""
 
     heading: str
     blocks: Sequence[Block]
+    detail: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,8 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
   margin: 0 0 16px; }
 p { margin: 0 0 10px; overflow-wrap: anywhere; max-width: 72ch; }
 section > :last-child { margin-bottom: 0; }
-.good { color: var(--good); font-weight: 600; }
-.bad { color: var(--bad); font-weight: 600; }
+.good { color: var(--good); }
+.bad { color: var(--bad); }
 .quiet { color: var(--quiet); font-size: 0.9rem; }
 .wide { overflow-x: auto; margin: 0 -20px 10px; padding: 0 20px; }
 table { border-collapse: collapse; font-size: 0.9rem; min-width: 100%; font-variant-numeric: tabular-nums; }
@@ -164,6 +165,8 @@ tbody tr:last-child td { border-bottom: 0; }
 th:last-child, td:last-child { padding-right: 0; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0 0 10px; font: 0.85rem/1.5 ui-monospace, monospace; }
 figure { margin: 0 0 14px; }
-figure svg { display: block; width: 100%; max-width: 640px; height: auto; }
+figure svg { display: block; width: 100%; max-width: 580px; height: auto; }
+@media (max-width: 600px) { main { padding: 8px 8px 32px; } section { padding: 14px; } .wide { margin: 0 -14px 10px;
+  padding: 0 14px; } }
 figcaption { color: var(--quiet); font-size: 0.9rem; margin-top: 4px; }
 """

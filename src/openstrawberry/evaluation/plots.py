@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 COLOURS = ("#e4344e", "#2f7fd6", "#1f9d6b", "#b0661a", "#8b5bd6", "#0f95a8", "#c2418f", "#7d8894")
 _MARKERS = "osD^vPX*"
 _INK, _LINE = "#010203", "#040506"  # stand for the page's colours of text and rules until the SVG is finished
-_WIDTH = 4.9  # inches of 72 units; at 390 pixels a letter of 8 units is as high as it is wide to read
+_WIDTH = 4.1  # inches of 72 units: on a phone, letters of 8.5 units are about 9 pixels high
 _LABELS = 8  # series beyond this share a scale of colours, and only so many are named
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -43,14 +43,15 @@ def lines(
 
     Args:
         series: a name for each line, and its points in any order. `percent`: they are fractions, shown as 0 to 100%.
+            A line without points keeps its colour from the others, so that drawings with the same series agree.
         name: tells this drawing from others in the same page.
 
     Returns:
         An `<svg>` element, without fixed width or height.
     """
     with _styled(name):
-        shown = _named(list(series))
-        figure, axes = _canvas(3.0, 0.05 + 0.165 * len(shown))
+        shown = _named([place for place, points in enumerate(series.values()) if points])
+        figure, axes = _canvas(2.7, 0.05 + 0.165 * len(shown))
         for number, (label, points) in enumerate(series.items()):
             colour, marker = _colour(number, len(series)), _MARKERS[number % len(_MARKERS)]
             xs, ys, lows, highs = zip(*sorted(points), strict=True) if points else ((), (), (), ())
@@ -80,7 +81,7 @@ def bars(items: Mapping[str, tuple[float, float, float]], *, percent: bool = Tru
         An `<svg>` element, without fixed width or height.
     """
     with _styled(name):
-        figure, axes = _canvas(0.5 + 0.48 * len(items), 0.0, left=0.03)
+        figure, axes = _canvas(0.3 + 0.45 * max(1, len(items)), 0.0, left=0.03, below=0.25)
         for place, (label, (value, low, high)) in enumerate(items.items()):
             colour = _colour(place, len(items))
             axes.barh(place + 0.16, value, height=0.44, color=colour, alpha=0.75, linewidth=0)
@@ -88,7 +89,7 @@ def bars(items: Mapping[str, tuple[float, float, float]], *, percent: bool = Tru
             for end in (low, high):
                 axes.plot((end, end), (place + 0.06, place + 0.26), color=_INK, linewidth=1.2)
             said = f"{value:.1%} ({low:.0%} to {high:.0%})" if percent else f"{value:.3g} ({low:.3g} to {high:.3g})"
-            axes.text(0, place - 0.22, _plain(label, 36), va="center", ha="left")
+            axes.text(0, place - 0.22, _plain(label, 34), va="center", ha="left")
             axes.text(1, place - 0.22, said, va="center", ha="right", transform=axes.get_yaxis_transform())
         axes.set_ylim(len(items) - 0.4, -0.45)
         axes.set_yticks([])
@@ -105,13 +106,13 @@ def _styled(name: str) -> Any:
     return rc_context({**_STYLE, "svg.hashsalt": name})
 
 
-def _canvas(height: float, above: float, left: float = 0.1) -> tuple[Any, Any]:
+def _canvas(height: float, above: float, left: float = 0.11, below: float = 0.42) -> tuple[Any, Any]:
     """A transparent figure with one pair of axes, and room `above` it for the names of the lines (inches)."""
     from matplotlib.figure import Figure
 
     whole = height + above
     figure = Figure(figsize=(_WIDTH, whole))
-    bottom, top = 0.42 / whole, 1 - (above + 0.28 if above else 0.05) / whole
+    bottom, top = below / whole, 1 - (above + 0.28 if above else 0.05) / whole
     axes = figure.add_axes((left, bottom, 0.97 - left, top - bottom))
     figure.patch.set_alpha(0)
     axes.patch.set_alpha(0)
@@ -130,11 +131,11 @@ def _scale(axis: Any, limit: Any, percent: bool) -> None:
         limit(0, None)
 
 
-def _named(labels: Sequence[str]) -> set[int]:
-    """The places of the series that the legend names: all, or evenly chosen ones with the first and the last."""
-    if len(labels) <= _LABELS:
-        return set(range(len(labels)))
-    return {round(step * (len(labels) - 1) / (_LABELS - 1)) for step in range(_LABELS)}
+def _named(places: Sequence[int]) -> set[int]:
+    """Those of the series at `places` that the legend names: all, or evenly chosen ones with the first and the last."""
+    if len(places) <= _LABELS:
+        return set(places)
+    return {places[round(step * (len(places) - 1) / (_LABELS - 1))] for step in range(_LABELS)}
 
 
 def _colour(place: int, of: int) -> str:

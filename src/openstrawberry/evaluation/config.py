@@ -1,0 +1,107 @@
+"""What an evaluation is asked to do: every flag of `strawberry eval` is a field here, and a key of `--config` YAML."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from openstrawberry.config import SMALL_MODELS, RunConfig
+from openstrawberry.evaluation.methods import Entry
+from openstrawberry.store.run import digest_of
+
+DEFAULT_PROBLEMS = "builtin:heldout?n=20"
+# A small model that lost its way rambles to the end of every reply, is wrong all the same, and holds up the others:
+# with 512 tokens a step, one such trace of 333 took six times as long as all the others. A step of 30 digits has 115.
+SMALL_MAX_TOKENS, SMALL_STEP_TOKENS = 512, 160
+
+# What may change between an evaluation and its continuation: it alters what is reported or how, not what is measured.
+_FREE = {"out", "home", "concurrency", "k", "against", "all_pairs", "baseline", "timeout", "attempts", "keep_alive",
+         "allow_trained_on"}  # fmt: skip
+_FLAGS = {"models": "model", "methods": "method"}
+
+
+class Evaluation(BaseModel):
+    """Settings of one evaluation: every model with every method on the same problems with the same seeds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: list[str] = []
+    methods: list[str] = []
+    problems: str = DEFAULT_PROBLEMS
+    samples: int = Field(default=1, ge=1, le=10_000)
+    limit: int | None = Field(default=None, ge=1, le=2**62)
+    k: list[int] | None = None
+    """k of pass@k and maj@k; unset: 2, 4, 8 ... up to the number of samples, and that number."""
+    against: str | None = None
+    """The row that the others are compared with; unset: the first."""
+    all_pairs: bool = False
+    baseline: Path | None = None
+    """An earlier report.json, or the folder it is in."""
+    out: Path | None = None
+    home: Path = Path("evals")
+    concurrency: int = Field(default=64, ge=1, le=4096)
+    max_turns: int | None = Field(default=None, ge=1, le=1_000_000)
+    final_every: int | None = Field(default=None, ge=0, le=1_000_000)
+    temperature: float | None = Field(default=None, ge=0, le=5)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
+    """Unset: the default of `generate`; for berry 512, and 160 where it goes step by step."""
+    reasoning: str | None = None
+    seed: int = Field(default=0, ge=-(2**62), le=2**62)
+    prompts: Path | None = None
+    prompt_set: str | None = None
+    verifier: str | None = None
+    question_column: str | None = None
+    answer_column: str | None = None
+    skip_bad_rows: bool = False
+    timeout: float | None = Field(default=None, gt=0)
+    attempts: int = Field(default=8, ge=1, le=1000)
+    num_ctx: int | None = Field(default=None, ge=1)
+    keep_alive: str | None = None
+    allow_trained_on: bool = False
+    """Measure models also on problems that they were trained on."""
+
+    @property
+    def ks(self) -> list[int]:
+        """The k of pass@k and maj@k; 1 is the accuracy itself."""
+        if self.k is not None:
+            return sorted(set(self.k))
+        powers = [2**power for power in range(1, 14) if 2**power < self.samples]
+        return [*powers, self.samples] if self.samples > 1 else []
+
+    @property
+    def digest(self) -> str:
+        """Short hash of all that decides what is measured."""
+        measured: dict[str, Any] = self.model_dump(mode="json", exclude=_FREE)
+        return digest_of(measured)
+
+    @property
+    def command(self) -> str:
+        """The whole command that this stands for: every setting that is not the default."""
+        words = ["strawberry", "eval"]
+        for name, field in type(self).model_fields.items():
+            value, flag = getattr(self, name), f"--{_FLAGS.get(name, name).replace('_', '-')}"
+            if value is True:
+                words.append(flag)
+            elif isinstance(value, list):
+                words += [word for each in value for word in (flag, str(each))]
+            elif value not in (None, False) and (value != field.default or name == "problems"):
+                words += [flag, str(value)]
+        return shlex.join(words)
+
+    def run_config(self, entry: Entry, folder: Path) -> RunConfig:
+        """What `generate` is asked to do for one row."""
+        shared = self.model_dump(include=set(RunConfig.model_fields) - {"out", "home", "max_tokens"})
+        config = RunConfig(
+            **shared,
+            model=entry.model,
+            strategy=entry.method.strategy,
+            set=entry.method.options,
+            out=folder / entry.folder,
+            home=folder,
+        )
+        usual = config.max_tokens
+        if config.provider in SMALL_MODELS:
+            usual = SMALL_STEP_TOKENS if config.strategy == "strawberry" else SMALL_MAX_TOKENS
+        return config.model_copy(update={"max_tokens": self.max_tokens or usual})
