@@ -186,10 +186,12 @@ def _steps(picks: Sequence[Pick | Single], side: str) -> float:
 
 
 def _write(path: Path, lines: Iterator[str]) -> None:
+    if not path.name:
+        raise SetupError(f"{str(path)!r} is no file that can be written: name one with --out, such as pairs.jsonl.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", errors="surrogatepass") as out:
+        with temporary.open("w", encoding="utf-8", errors="replace") as out:
             out.writelines(lines)
             out.flush()
             os.fsync(out.fileno())

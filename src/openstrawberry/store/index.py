@@ -63,7 +63,7 @@ class Index:
             for line in file:
                 if not line.endswith(b"\n"):
                     break
-                with contextlib.suppress(ValueError):  # a damaged line stays in the file and is owed again
+                with contextlib.suppress(ValueError, IndexError):  # a damaged line stays in the file and is owed again
                     self.add(Trace.model_validate_json(line), Place(path.name, offset, len(line)))
                 offset += len(line)
         if repair and offset < path.stat().st_size:
