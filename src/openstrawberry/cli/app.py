@@ -11,7 +11,7 @@ import sys
 import typer
 
 from openstrawberry import __version__
-from openstrawberry.cli import ask, doctor, generate, problems, select, verify
+from openstrawberry.cli import ask, bootstrap, doctor, evaluate, generate, problems, select, training, verify
 from openstrawberry.errors import Interrupted, OutputError, StrawberryError
 
 SET_UP_ERROR, SOME_FAILED, INTERRUPTED = 1, 3, 130
@@ -29,6 +29,10 @@ app.command("ask")(ask.command)
 app.command("problems")(problems.command)
 app.command("verify")(verify.command)
 app.command("select")(select.command)
+app.command("train-dpo")(training.dpo)
+app.command("train-sft")(training.sft)
+app.command("bootstrap")(bootstrap.command)
+app.command("eval")(evaluate.command)
 app.command("doctor")(doctor.command)
 
 
