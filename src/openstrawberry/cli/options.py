@@ -39,7 +39,7 @@ Temperature = Annotated[
     typer.Option("--temperature", "-t", help="Fixed sampling temperature (strawberry: climbs from 0.3 to 1)."),
 ]
 TopP = Annotated[float | None, typer.Option(help="Nucleus sampling (default: the model's own).")]
-MaxTokens = Annotated[int | None, typer.Option(help="Longest reply, in tokens (default: 4096).")]
+MaxTokens = Annotated[int | None, typer.Option(help="Longest reply, in tokens (default: 4096; berry: 160 a step).")]
 Reasoning = Annotated[str | None, typer.Option(help="For models that think: off, low, medium or high.")]
 Seed = Annotated[int | None, typer.Option(help="Seeds prompts and sampling (default: 0).")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="An option of the strategy, as key=value.")]

@@ -62,7 +62,7 @@ async def _play(model: Model, config: RunConfig, problems: Iterable[Problem]) ->
         prompts=load_prompts("strawberry", config.prompts_used, None),
         models={"solver": asked},
         checker=checker,
-        sampling=Sampling(max_tokens=128 if config.provider == "berry" else config.max_tokens),
+        sampling=Sampling(max_tokens=config.reply_tokens),
     )
     right = 0
 
