@@ -81,8 +81,7 @@ class Bootstrap:
         easy = self.ladder.easy() or self._find_easy(stages)
         top = {family: max((r.place for r in easy if r.family == family), default=-1) for family in self.ladder.rungs}
         rungs = [*easy, *self.ladder.above(top)]
-        asked = self._heldout(rungs, near=set(rungs) - set(easy))
-        scores = stages.measure(self.loop.student, asked, self._folder(0) / "heldout")
+        scores = self._measure(stages, self.loop.student, rungs, set(rungs) - set(easy), self._folder(0))
         if not any(score.count() for score in scores.values()):
             raise SetupError(
                 f"{self.loop.student} solves nothing on this ladder, so there is nothing to learn from: begin with "
@@ -161,7 +160,7 @@ class Bootstrap:
             file = folder / ("pairs.jsonl" if recipe.method == "dpo" else "conversations.jsonl")
             seeded = recipe.model_copy(update={"mix": (*recipe.mix, *mix), "seed": self.loop.seed + record.number})
             model = stages.train(seeded, model, file, folder / f"recipe-{index + 1}" / f"{step}-{recipe.method}")
-        scores = stages.measure(model, self._exam(standing), folder / f"recipe-{index + 1}" / "heldout")
+        scores = self._measure(stages, model, *self._exam(standing), folder / f"recipe-{index + 1}")
         easy = self.ladder.below(self.ladder.frontier(standing.scores, clean=False))
         decision = decide(standing.scores, scores, band, [r for r in easy if r not in band], self.loop.testing)
         return Attempt(index + 1, model, scores, decision)
@@ -196,13 +195,26 @@ class Bootstrap:
 
     # Held-out problems.
 
-    def _exam(self, standing: Standing) -> Asked:
-        """Every rung up to `reach` above where the frontier may come to stand; all problems from the frontier on."""
+    def _exam(self, standing: Standing) -> tuple[list[Rung], set[Rung]]:
+        """What a candidate is measured on: (every rung up to `reach` above where the frontier may come to stand, those
+        of them that are measured on all problems: the frontier and what lies above)."""
         frontier = self.ladder.frontier(standing.scores, self.loop.choosing.clean)
         higher = {family: at + 1 for family, at in frontier.items()}
         edge = {self.ladder.rungs[family][at] for family, at in frontier.items() if at >= 0}
         near = {*edge, *self.ladder.above(frontier), *self.ladder.above(higher)}
-        return self._heldout(sorted({*self.ladder.below(frontier), *near}), near)
+        return sorted({*self.ladder.below(frontier), *near}), near
+
+    def _measure(self, stages: Stages, model: str, rungs: list[Rung], near: set[Rung], folder: Path) -> Scores:
+        """Scores on these rungs, and upwards from the highest until one is not passed."""
+        scores = stages.measure(model, self._heldout(rungs, near), folder / "heldout")
+        while higher := [
+            self.ladder.rungs[family][at + 1]
+            for family, at in self.ladder.frontier(scores, clean=False).items()
+            if at + 1 < len(self.ladder.rungs[family]) and self.ladder.rungs[family][at + 1] not in scores
+        ]:
+            place = folder / f"heldout-{'-'.join(rung.family + rung.size for rung in higher)}"
+            scores |= stages.measure(model, self._heldout(higher, set(higher)), place)
+        return scores
 
     def _heldout(self, rungs: list[Rung], near: set[Rung]) -> Asked:
         testing = self.loop.testing
