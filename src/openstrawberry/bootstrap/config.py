@@ -70,7 +70,7 @@ class Choosing(Frozen):
     easy_problems: int = Field(default=25, ge=1)
 
 
-class Testing(Frozen):
+class Exam(Frozen):
     """How a round is judged, on held-out problems that are the same in every round.
 
     `problems` a size near the frontier, `easy_problems` a size far below; `margin`: the loss that is tolerated at the
@@ -108,7 +108,7 @@ class Loop(Frozen):
     )
     sampling: Sampling = Sampling()
     choosing: Choosing = Choosing()
-    testing: Testing = Testing()
+    exam: Exam = Exam()
     recipes: list[list[Recipe]] = Field(default_factory=lambda: [[Recipe(epochs=1), Recipe(method="sft", epochs=1)]])
     start: Literal["last", "base"] = "last"
     seed: int = Field(default=0, ge=0, le=2**31)

@@ -9,7 +9,7 @@ Holm's correction, Holm 1979).
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from openstrawberry.bootstrap.config import Testing
+from openstrawberry.bootstrap.config import Exam
 from openstrawberry.bootstrap.ladder import Rung
 from openstrawberry.bootstrap.scores import Scores
 from openstrawberry.stats import Interval, NonInferiority, holm, mcnemar, noninferior, paired_bootstrap
@@ -30,23 +30,23 @@ class Decision:
 Pairs = list[tuple[bool, bool]]
 
 
-def decide(before: Scores, after: Scores, band: Iterable[Rung], easy: Iterable[Rung], testing: Testing) -> Decision:
+def decide(before: Scores, after: Scores, band: Iterable[Rung], easy: Iterable[Rung], exam: Exam) -> Decision:
     """Compares two models on the problems that both answered."""
     changed = [pair for rung in band for pair in _pairs(before, after, rung)]
     held = {rung: pairs for rung in easy if (pairs := _pairs(before, after, rung))}
     pooled = [pair for pairs in held.values() for pair in pairs]
     if not changed:
         nothing = Interval(0.0, -1.0, 1.0)
-        return Decision(False, nothing, 1.0, _kept(pooled, testing), (), "no held-out problem was answered by both")
+        return Decision(False, nothing, 1.0, _kept(pooled, exam), (), "no held-out problem was answered by both")
     gain = paired_bootstrap(_differences(changed))
     p = mcnemar(*zip(*changed, strict=True))
-    floor = _kept(pooled, testing)
-    fallen = _fallen(held, testing.level)
-    better = p < testing.level and gain.mean > 0
+    floor = _kept(pooled, exam)
+    fallen = _fallen(held, exam.level)
+    better = p < exam.level and gain.mean > 0
     if not better:
         reason = f"the band did not get better ({gain.mean:+.1%}, p = {p:.2g})"
     elif not floor.holds:
-        reason = f"the easy sizes may have lost more than {testing.margin:.0%} (at worst {floor.low:+.1%})"
+        reason = f"the easy sizes may have lost more than {exam.margin:.0%} (at worst {floor.low:+.1%})"
     elif fallen:
         reason = f"{', '.join(fallen)} fell"
     else:
@@ -56,9 +56,9 @@ def decide(before: Scores, after: Scores, band: Iterable[Rung], easy: Iterable[R
     return Decision(better and floor.holds and not fallen, gain, p, floor, fallen, reason)
 
 
-def kept(before: Scores, after: Scores, easy: Iterable[Rung], testing: Testing) -> NonInferiority:
+def kept(before: Scores, after: Scores, easy: Iterable[Rung], exam: Exam) -> NonInferiority:
     """Whether the easy sizes, pooled, lost less than the margin."""
-    return _kept([pair for rung in easy for pair in _pairs(before, after, rung)], testing)
+    return _kept([pair for rung in easy for pair in _pairs(before, after, rung)], exam)
 
 
 def _pairs(before: Scores, after: Scores, rung: Rung) -> Pairs:
@@ -72,10 +72,10 @@ def _differences(pairs: Pairs) -> list[float]:
     return [float(new) - float(old) for old, new in pairs]
 
 
-def _kept(pairs: Pairs, testing: Testing) -> NonInferiority:
+def _kept(pairs: Pairs, exam: Exam) -> NonInferiority:
     if not pairs:  # nothing is easy yet, so nothing can be lost
-        return NonInferiority(True, 0.0, 0.0, testing.margin)
-    return noninferior(_differences(pairs), testing.margin)
+        return NonInferiority(True, 0.0, 0.0, exam.margin)
+    return noninferior(_differences(pairs), exam.margin)
 
 
 def _fallen(held: dict[Rung, Pairs], level: float) -> tuple[str, ...]:

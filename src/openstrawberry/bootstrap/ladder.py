@@ -52,7 +52,7 @@ class Ladder:
             measured = [rung for rung in rungs if rung in scores]
             at = -1
             for rung in measured:
-                if scores[rung].share(clean) < self._loop.testing.passing:
+                if scores[rung].share(clean) < self._loop.exam.passing:
                     break
                 at = rung.place
             found[family] = at
@@ -60,7 +60,7 @@ class Ladder:
 
     def above(self, frontier: Mapping[str, int]) -> list[Rung]:
         """The rungs just above the frontier, as many as `reach`."""
-        reach = self._loop.testing.reach
+        reach = self._loop.exam.reach
         return [rung for family, at in frontier.items() for rung in self.rungs[family][at + 1 : at + 1 + reach]]
 
     def below(self, frontier: Mapping[str, int]) -> list[Rung]:
@@ -69,13 +69,13 @@ class Ladder:
 
     def heldout(self, rung: Rung) -> list[Problem]:
         """The held-out problems of a rung, always the same and in the same order."""
-        testing = self._loop.testing
-        count = max(testing.problems, testing.easy_problems)
+        exam = self._loop.exam
+        count = max(exam.problems, exam.easy_problems)
         return list(islice(_load(self._families[rung.family].heldout, rung, count, HELDOUT_SEED), count))
 
     def heldout_sources(self) -> tuple[str, ...]:
         """Every held-out source, for the selection to keep out of training."""
-        count = max(self._loop.testing.problems, self._loop.testing.easy_problems)
+        count = max(self._loop.exam.problems, self._loop.exam.easy_problems)
         return tuple(_source(self._families[rung.family].heldout, rung, count, HELDOUT_SEED) for rung in self._all())
 
     def train(self, rung: Rung, count: int, seed: int, without: set[str]) -> list[Problem]:

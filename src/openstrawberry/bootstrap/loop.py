@@ -96,7 +96,7 @@ class Bootstrap:
             for rung in rungs:
                 asked = self._heldout([rung], near=set())
                 folder = self._folder(0) / f"easy-{family}-{rung.place}"
-                if stages.measure(self.loop.student, asked, folder)[rung].share() < self.loop.testing.passing:
+                if stages.measure(self.loop.student, asked, folder)[rung].share() < self.loop.exam.passing:
                     break
                 found.append(rung)
         return found
@@ -128,7 +128,7 @@ class Bootstrap:
 
     def _sample(self, stages: Stages, number: int, standing: Standing) -> tuple[list[Rung], list[Path]]:
         """Probes the sizes above the frontier, then samples those in the band: (band, run directories)."""
-        sampling, testing = self.loop.sampling, self.loop.testing
+        sampling, exam = self.loop.sampling, self.loop.exam
         seed = self.loop.seed + 1000 * number
         frontier = self.ladder.frontier(standing.scores, self.loop.choosing.clean)
         asked: list[tuple[Rung, Problem]] = []
@@ -142,7 +142,7 @@ class Bootstrap:
         maker = self.loop.teacher or standing.model
         stages.play("probe", maker, asked, 1, seed, out)
         probed = read_scores(out, asked)
-        band = [rung for rung, score in probed.items() if score.share(self.loop.choosing.clean) >= testing.low]
+        band = [rung for rung, score in probed.items() if score.share(self.loop.choosing.clean) >= exam.low]
         if band:
             stages.play("sample", maker, [each for each in asked if each[0] in band], sampling.samples, seed, out)
         return band, [out]
@@ -162,7 +162,7 @@ class Bootstrap:
             model = stages.train(seeded, model, file, folder / f"recipe-{index + 1}" / f"{step}-{recipe.method}")
         scores = self._measure(stages, model, *self._exam(standing), folder / f"recipe-{index + 1}")
         easy = self.ladder.below(self.ladder.frontier(standing.scores, clean=False))
-        decision = decide(standing.scores, scores, band, [r for r in easy if r not in band], self.loop.testing)
+        decision = decide(standing.scores, scores, band, [r for r in easy if r not in band], self.loop.exam)
         return Attempt(index + 1, model, scores, decision)
 
     def _mix(self, stages: Stages, folder: Path, standing: Standing) -> tuple[str, ...]:
@@ -217,10 +217,10 @@ class Bootstrap:
         return scores
 
     def _heldout(self, rungs: list[Rung], near: set[Rung]) -> Asked:
-        testing = self.loop.testing
+        exam = self.loop.exam
         asked = []
         for rung in sorted(rungs, key=lambda rung: (-rung.place, rung.family)):  # long traces first: no long tail
-            count = testing.problems if rung in near else testing.easy_problems
+            count = exam.problems if rung in near else exam.easy_problems
             asked += [(rung, problem) for problem in self.ladder.heldout(rung)[:count]]
         return asked
 

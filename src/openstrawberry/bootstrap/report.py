@@ -32,7 +32,7 @@ def report(lineage: Lineage, ladder: Ladder) -> Document:
 
 
 def _headline(lineage: Lineage, ladder: Ladder) -> list[Block]:
-    testing = lineage.loop.testing
+    exam = lineage.loop.exam
     first, last = lineage.first, lineage.accepted[-1][2]
     blocks: list[Block] = []
     for family, rungs in ladder.rungs.items():
@@ -41,17 +41,17 @@ def _headline(lineage: Lineage, ladder: Ladder) -> list[Block]:
             before, after = (ladder.frontier(scores, clean)[family] for scores in (first, last))
             told.append(f"{_size(rungs, before)} to {_size(rungs, after)} ({name})")
         good = ladder.frontier(last, False)[family] > ladder.frontier(first, False)[family]
-        text = f"{family}: the largest size with at least {testing.passing:.0%} rose from {', from '.join(told)}."
+        text = f"{family}: the largest size with at least {exam.passing:.0%} rose from {', from '.join(told)}."
         blocks.append(Paragraph(text, "good" if good else "plain"))
         blocks += _apart(first, last, rungs, ladder.frontier(first, False)[family] + 1)
     easy = [rung for rung in ladder.easy() if rung in first and rung in last]
     if easy and len(lineage.accepted) > 1:
-        floor = kept(first, last, easy, testing)
+        floor = kept(first, last, easy, exam)
         verdict = "not worse" if floor.holds else "may be worse"
         blocks.append(
             Paragraph(
                 f"Easy sizes pooled: {floor.mean:+.1%}, at worst {floor.low:+.1%} (one-sided 95%): {verdict} by more "
-                f"than {testing.margin:.0%}.",
+                f"than {exam.margin:.0%}.",
                 "good" if floor.holds else "bad",
             )
         )

@@ -1,0 +1,65 @@
+"""The ladder: what is easy, where the frontier is, which problems a rung has."""
+
+import pytest
+
+from openstrawberry.bootstrap.config import Family, Loop
+from openstrawberry.bootstrap.ladder import Ladder, Rung
+from openstrawberry.bootstrap.scores import Result, Score
+from openstrawberry.errors import SetupError
+from openstrawberry.problems.families import recognise
+
+LADDER = Ladder(Loop())
+
+
+def score(right, clean=None, problems=10):
+    clean = right if clean is None else clean
+    return Score({f"p{i}": Result(i < right, i < clean, 5) for i in range(problems)})
+
+
+def rung(family, size):
+    return next(each for each in LADDER.rungs[family] if each.size == str(size))
+
+
+def test_the_frontier_is_the_last_rung_up_to_which_all_measured_ones_pass():
+    scores = {rung("add", size): score(right) for size, right in ((4, 10), (5, 9), (6, 7), (7, 9))}
+    assert LADDER.frontier(scores, clean=False) == {"add": rung("add", 5).place, "count": -1}
+
+
+def test_the_clean_frontier_counts_only_traces_with_every_step_right():
+    scores = {rung("count", 11): score(9, clean=8), rung("count", 12): score(9, clean=2)}
+    assert LADDER.frontier(scores, clean=False)["count"] == rung("count", 12).place
+    assert LADDER.frontier(scores, clean=True)["count"] == rung("count", 11).place
+
+
+def test_what_is_tried_next_lies_just_above():
+    frontier = {"add": rung("add", 5).place, "count": rung("count", 24).place}
+    assert [str(each) for each in LADDER.above(frontier)] == ["add 6", "add 7"]  # and no word is longer than 24
+
+
+def test_problems_of_a_rung_have_its_size_and_their_side_and_never_come_back():
+    held = LADDER.heldout(rung("add", 7))
+    assert held == LADDER.heldout(rung("add", 7))
+    assert {(recognise(p.question).size, recognise(p.question).split) for p in held} == {(7, "held-out")}
+    first = LADDER.train(rung("add", 7), 50, seed=1, without=set())
+    used = {problem.id for problem in first}
+    again = LADDER.train(rung("add", 7), 50, seed=1, without=used)
+    assert len(first) == len(again) == 50
+    assert not used & {problem.id for problem in again}
+    assert {recognise(p.question).split for p in first + again} == {"train"}
+
+
+def test_a_ladder_of_files_in_the_order_of_its_sizes(tmp_path):
+    for level in ("easy", "hard"):
+        (tmp_path / f"{level}.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n' * 3)
+    family = Family(
+        name="x", train=f"{tmp_path}/{{size}}.jsonl", heldout=f"{tmp_path}/{{size}}.jsonl", sizes=["easy", "hard"]
+    )
+    ladder = Ladder(Loop(ladder=[family]))
+    assert [str(each) for each in ladder.rungs["x"]] == ["x easy", "x hard"]
+    assert ladder.rungs["x"][0] < ladder.rungs["x"][1]
+    assert len(ladder.train(Rung("x", 1, "hard"), 2, 0, set())) == 2
+
+
+def test_a_size_that_is_no_range_is_refused():
+    with pytest.raises((SetupError, ValueError), match="such as 1-20"):
+        Family(name="x", train="a", heldout="b", sizes="many")
