@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from openstrawberry.evaluation.report import read_report
-from tests.cli.commands import Outcome, Shell, shell
-
-__all__ = ["shell"]
+from tests.cli.commands import Outcome, Shell
 
 
 def evaluate(shell: Shell, *arguments: object) -> Outcome:

@@ -147,6 +147,9 @@ def test_the_report_is_written_three_times_with_the_same_numbers(place: Place) -
     report = place.evaluate(samples=2)
     folder = place.folder / "eval"
     assert read_report(folder) == report == read_report(folder / REPORT)
+    lines = (folder / REPORT).read_text().splitlines()
+    assert len(lines) < 400
+    assert json.loads("".join(lines))["schema"] == 1
     markdown, page = (folder / "report.md").read_text(), (folder / "report.html").read_text()
     for text in ("50.0%", "pass@2", "maj@2", "better: +50.0 points"):
         assert text in markdown
@@ -251,7 +254,7 @@ def test_berry_gets_short_replies_unless_told_otherwise(tmp_path: Path) -> None:
 
     def tokens(**asked: object) -> list[int]:
         config = Evaluation(models=["berry", "scripted:x"], methods=["cot", "strawberry"], **asked)  # type: ignore[arg-type]
-        return [config.run_config(entry, tmp_path).max_tokens for entry in entries(config.models, config.methods)]
+        return [config.run_config(entry, tmp_path).reply_tokens for entry in entries(config.models, config.methods)]
 
     assert tokens() == [512, 160, 4096, 4096]
     assert tokens(max_tokens=7) == [7] * 4

@@ -25,9 +25,6 @@ Against = Annotated[str | None, typer.Option(help="The row that the others are c
 AllPairs = Annotated[bool | None, typer.Option("--all-pairs", help="Compare every row with every other.")]
 Baseline = Annotated[Path | None, typer.Option(help="An earlier report.json: compare each row with its row there.")]
 Out = Annotated[Path | None, typer.Option(help="Folder (default: a new one, or the unfinished one, in evals/).")]
-MaxTokens = Annotated[
-    int | None, typer.Option(help="Longest reply, in tokens (default: 4096; berry: 512, and 160 for a step).")
-]
 Problems = Annotated[str | None, typer.Option("--problems", "-p", help="Any source (default: builtin:heldout?n=20).")]
 Seen = Annotated[
     bool | None, typer.Option("--allow-trained-on", help="Ask also what a model was trained on; the report says so.")
@@ -50,7 +47,7 @@ def command(
     final_every: o.FinalEvery = None,
     temperature: o.Temperature = None,
     top_p: o.TopP = None,
-    max_tokens: MaxTokens = None,
+    max_tokens: o.MaxTokens = None,
     reasoning: o.Reasoning = None,
     seed: o.Seed = None,
     prompts: o.Prompts = None,

@@ -48,9 +48,9 @@ class EvalView:
     def end(self, report: Report) -> None:
         """The report, and where it is to be read."""
         if self._json:
-            json_line(event="report", **report.model_dump(mode="json"))
+            json_line(event="report", **report.model_dump(mode="json", by_alias=True))
             return
-        show_document(self._console, tell(report))
+        show_document(self._console, tell(report, drawings=False))
         self._console.print()
         folder = Path(report.path)
         for name in (REPORT, "report.md", "report.html"):

@@ -6,14 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from openstrawberry.config import SMALL_MODELS, RunConfig
+from openstrawberry.config import RunConfig
 from openstrawberry.evaluation.methods import Entry
 from openstrawberry.store.run import digest_of
 
 DEFAULT_PROBLEMS = "builtin:heldout?n=20"
-# A small model that lost its way rambles to the end of every reply, is wrong all the same, and holds up the others:
-# with 512 tokens a step, one such trace of 333 took six times as long as all the others. A step of 30 digits has 115.
-SMALL_MAX_TOKENS, SMALL_STEP_TOKENS = 512, 160
 
 # What may change between an evaluation and its continuation: it alters what is reported or how, not what is measured.
 _FREE = {"out", "home", "concurrency", "k", "against", "all_pairs", "baseline", "timeout", "attempts", "keep_alive",
@@ -46,7 +43,6 @@ class Evaluation(BaseModel):
     temperature: float | None = Field(default=None, ge=0, le=5)
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
-    """Unset: the default of `generate`; for berry 512, and 160 where it goes step by step."""
     reasoning: str | None = None
     seed: int = Field(default=0, ge=-(2**62), le=2**62)
     prompts: Path | None = None
@@ -92,16 +88,13 @@ class Evaluation(BaseModel):
 
     def run_config(self, entry: Entry, folder: Path) -> RunConfig:
         """What `generate` is asked to do for one row."""
-        shared = self.model_dump(include=set(RunConfig.model_fields) - {"out", "home", "max_tokens"})
-        config = RunConfig(
+        shared = self.model_dump(include=set(RunConfig.model_fields) - {"out", "home"})
+        method = entry.method
+        return RunConfig(
             **shared,
             model=entry.model,
-            strategy=entry.method.strategy,
-            set=entry.method.options,
+            strategy=method.strategy,
+            set=method.options,
             out=folder / entry.folder,
             home=folder,
         )
-        usual = config.max_tokens
-        if config.provider in SMALL_MODELS:
-            usual = SMALL_STEP_TOKENS if config.strategy == "strawberry" else SMALL_MAX_TOKENS
-        return config.model_copy(update={"max_tokens": self.max_tokens or usual})

@@ -1,9 +1,10 @@
 """The report of an evaluation: `report.json` with every number, and the same to read as Markdown and as a page."""
 
+import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openstrawberry.errors import SetupError
 from openstrawberry.evaluation.compare import Comparison, compare, together
@@ -12,6 +13,7 @@ from openstrawberry.evaluation.rows import Row
 from openstrawberry.store.files import write_whole
 
 REPORT = "report.json"
+_PLAIN_LIST = re.compile(r"\[\n[^\[\]{}]*\n\s*\]")  # text in JSON has no line breaks, so these are the list's own
 
 
 class Baseline(BaseModel):
@@ -31,9 +33,9 @@ class Report(BaseModel):
     `config` is the evaluation's own settings, `seen` says per row how many problems its model was trained on.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
 
-    schema_: int = 1
+    schema_: int = Field(default=1, alias="schema")
     path: str
     created: str
     ended: str
@@ -92,6 +94,16 @@ def save(report: Report, folder: Path) -> None:
     from openstrawberry.evaluation.story import tell
 
     document = tell(report)
-    write_whole(folder / REPORT, report.model_dump_json(indent=1) + "\n")
+    write_whole(folder / REPORT, _json(report))
     write_whole(folder / "report.md", to_markdown(document))
     write_whole(folder / "report.html", to_html(document))
+
+
+def _json(report: Report) -> str:
+    """Indented, but with each list of plain values on one line: thousands of outcomes stay readable."""
+    text = report.model_dump_json(by_alias=True, indent=1)
+    return _PLAIN_LIST.sub(_on_one_line, text) + "\n"
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    return re.sub(r"\n\s*", " ", found[0]).replace("[ ", "[").replace(" ]", "]")

@@ -15,13 +15,13 @@ _TONES: dict[str, Tone] = {"better": "good", "worse": "bad"}
 _SIZE_NAMES = {"add": "digits", "count": "letters", "": "difficulty"}
 
 
-def tell(report: Report) -> Document:
-    """The whole report, drawings included."""
+def tell(report: Report, drawings: bool = True) -> Document:
+    """The whole report; without drawings where nobody would see them."""
     sections = [
         _came_of_it(report),
-        _accuracy(report),
+        _accuracy(report, drawings),
         _cost(report.rows),
-        *_sizes(report.rows),
+        *_sizes(report.rows, drawings),
         *_comparisons(report),
         *_mistakes(report.rows),
         _how(report),
@@ -70,7 +70,7 @@ def _reservations(report: Report) -> list[str]:
     return said
 
 
-def _accuracy(report: Report) -> Section:
+def _accuracy(report: Report, drawings: bool) -> Section:
     rows = report.rows
     ks = sorted({k for row in rows for k in row.overall.pass_at})
     columns: list[tuple[str, Callable[[Measures], str]]] = [
@@ -83,7 +83,7 @@ def _accuracy(report: Report) -> Section:
     blocks: list[Block] = []
     shown = {row.name: row.overall.accuracy for row in rows}
     known = {name: (found.mean, found.low, found.high) for name, found in shown.items() if found}
-    if known:
+    if known and drawings:
         blocks.append(Figure(bars(known, name="right"), "Share of right answers with 95% intervals."))
     if any(row.overall.clean for row in rows):
         columns.append(("clean", lambda m: _percent(m.clean)))
@@ -93,7 +93,7 @@ def _accuracy(report: Report) -> Section:
     columns.append(("problems", lambda m: f"{m.problems:,}"))
     blocks.append(_table(rows, columns))
     how = "Intervals: Wilson's" if report.samples == 1 else "Intervals: bootstrapped over problems"
-    blocks.append(Paragraph(f"{how}.{remark}", "quiet"))
+    blocks.append(Paragraph(f"Right is pass@1. {how}.{remark}", "quiet"))
     return Section("Right answers", blocks)
 
 
@@ -111,15 +111,16 @@ def _cost(rows: Sequence[Row]) -> Section:
     return Section("What it took", [_table(rows, columns), Paragraph(remark, "quiet")])
 
 
-def _sizes(rows: Sequence[Row]) -> list[Section]:
+def _sizes(rows: Sequence[Row], drawings: bool) -> list[Section]:
     sections = []
     for family in dict.fromkeys(group.family for row in rows for group in row.groups):
         name, unit = family or "difficulty", _SIZE_NAMES.get(family, "size")
         caption = f"Share of right answers by {unit}, with 95% intervals."
-        sections.append(Section(f"By size: {name}", _by_size(rows, family, unit, caption, lambda m: m.accuracy)))
+        blocks = _by_size(rows, family, unit, caption if drawings else "", lambda m: m.accuracy)
+        sections.append(Section(f"By size: {name}", blocks))
         if any(row.overall.clean for row in rows):
             caption = f"Share of traces in which every step was right by {unit}, with 95% intervals."
-            blocks = _by_size(rows, family, unit, caption, lambda m: m.clean)
+            blocks = _by_size(rows, family, unit, caption if drawings else "", lambda m: m.clean)
             sections.append(Section(f"Clean, by size: {name}", blocks, detail=True))
     return sections
 
@@ -127,10 +128,12 @@ def _sizes(rows: Sequence[Row]) -> list[Section]:
 def _by_size(
     rows: Sequence[Row], family: str, unit: str, caption: str, value: Callable[[Measures], Interval | None]
 ) -> list[Block]:
-    """A drawing and a table of one share."""
-    series = {row.name: _points(row, family, value) for row in rows}
-    blocks: list[Block] = [Figure(lines(series, unit, "", name=f"{family} {caption[:16]}"), caption)]
-    return [*blocks, _size_table([row for row in rows if value(row.overall)], family, unit, value)]
+    """A table of one share, below a drawing of it where there is a caption for one."""
+    blocks: list[Block] = [_size_table([row for row in rows if value(row.overall)], family, unit, value)]
+    if caption:
+        series = {row.name: _points(row, family, value) for row in rows}
+        blocks.insert(0, Figure(lines(series, unit, "", name=f"{family} {caption[:16]}"), caption))
+    return blocks
 
 
 def _points(row: Row, family: str, value: Callable[[Measures], Interval | None]) -> list[Point]:
