@@ -11,7 +11,9 @@ What always holds: the same texts in the same order give the same result, on any
 """
 
 import re
-from collections import defaultdict, deque
+from array import array
+from collections import defaultdict
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Literal
 
@@ -31,13 +33,17 @@ def shingles(text: str) -> frozenset[int]:
     return frozenset(_hash(" ".join(run)) for run in runs)
 
 
-def jaccard(one: tuple[int, ...], other: tuple[int, ...]) -> float:
-    """How alike two sketches are, from 0 to 1: the share of the smallest hashes of both that stand in both."""
-    mine, theirs = set(one), set(other)
-    both = mine | theirs
-    if len(one) >= KEPT or len(other) >= KEPT:
-        both = set(sorted(both)[:KEPT])
-    return len(both & mine & theirs) / len(both) if both else 1.0
+def jaccard(one: Sequence[int], other: Sequence[int], least: float = 0.0) -> float:
+    """How alike two sketches are, from 0 to 1: the share of the smallest hashes of both that stand in both.
+
+    Where it cannot reach `least`, a lower number that is quicker to find.
+    """
+    shared = set(one).intersection(other)
+    if max(len(one), len(other)) < KEPT:
+        return len(shared) / (len(one) + len(other) - len(shared)) if one or other else 1.0
+    if len(shared) < least * KEPT:
+        return len(shared) / KEPT
+    return len(shared.intersection(sorted({*one, *other})[:KEPT])) / KEPT
 
 
 class Duplicates:
@@ -50,8 +56,8 @@ class Duplicates:
     def __init__(self, near: float) -> None:
         self.near = near
         self._exact: set[bytes] = set()
-        self._sketches: list[tuple[int, ...]] = []
-        self._buckets: dict[tuple[int, ...], deque[int]] = defaultdict(lambda: deque(maxlen=NEWEST))
+        self._sketches: list[array[int]] = []
+        self._buckets: dict[int, list[int]] = defaultdict(list)
 
     def add(self, text: str) -> Copy:
         """Remembers `text` if it is new."""
@@ -59,25 +65,26 @@ class Duplicates:
         if digest in self._exact:
             return "exact"
         if self.near < 1:
-            sketch = tuple(sorted(shingles(text))[:KEPT])
+            sketch = array("Q", sorted(shingles(text))[:KEPT])
             buckets = [self._buckets[key] for key in _keys(sketch)]
             met = {number for bucket in buckets for number in bucket}
-            if any(jaccard(sketch, self._sketches[number]) >= self.near for number in met):
+            if any(jaccard(sketch, self._sketches[number], self.near) >= self.near for number in met):
                 return "near"
             for bucket in buckets:
                 bucket.append(len(self._sketches))
+                del bucket[:-NEWEST]
             self._sketches.append(sketch)
         self._exact.add(digest)
         return "new"
 
 
-def _keys(sketch: tuple[int, ...]) -> list[tuple[int, ...]]:
+def _keys(sketch: Sequence[int]) -> list[int]:
     parts: list[list[int]] = [[] for _ in range(PARTS)]
     for value in sketch:  # ascending, so each part fills with its smallest first
         part = parts[value % PARTS]
         if len(part) < SMALLEST:
             part.append(value)
-    return [(number, *part) for number, part in enumerate(parts) if part]
+    return [hash((number, *part)) for number, part in enumerate(parts) if part]
 
 
 def _hash(text: str) -> int:

@@ -84,19 +84,23 @@ def size_lines(rates: dict[str, PassRate], sizes: dict[str, Size], band: Band, r
     return lines
 
 
+_MORE = "draw more samples of these (`strawberry generate --samples 20`)"
 ADVICE = {
-    "always right": "ask harder problems, or draw more samples of these (`strawberry generate --samples 20`)",
-    "never right": "ask easier problems, or draw more samples of these (`strawberry generate --samples 20`)",
-    "outside the band": "take them too with --no-band-only, or widen the band with --low and --high",
-    "without a clean right trace": "draw more samples, or take right answers reached by wrong steps with --no-clean",
     "held out": "generate on the training side, such as --problems 'builtin:add?size=6&split=train'",
     "in an evaluation set": "generate on other problems",
     "too like an evaluation problem": "generate on other problems, or compare whole questions only with --ngram 0",
-    "without traces of the same beginning": "draw their samples in one run, or use --rendering flat",
-    "without two replies to the same conversation": "use --unit trace, or a strategy that searches",
-    "without a sample that could be judged": "look at what stopped them with `strawberry verify`, or draw more samples",
-    "copies of other rows": "generate on other problems, or let near copies pass with --near 1",
+    "without a sample that could be judged": "see in the traces what stopped them, or check them anew with "
+    "`strawberry verify`",
+    "always right": f"ask harder problems, or {_MORE}",
+    "never right": f"ask easier problems, or {_MORE}",
+    "right or unfinished, never wrong": f"raise --max-turns or --max-tokens, or {_MORE}",
+    "outside the band": "take the problems outside the band too with --no-band-only",
+    "without a clean right trace": "take right answers that were reached by wrong steps too with --no-clean",
+    "without traces of the same beginning": "draw all samples in one run, or use --rendering flat",
+    "without two replies to the same conversation": "use --unit trace",
+    "copies of other rows": "let near copies pass with --near 1",
 }
+"""What to do about each reason, in the order in which problems fall by it: the last are nearest to a row."""
 
 
 class NothingLeft(SetupError):
@@ -104,11 +108,13 @@ class NothingLeft(SetupError):
 
 
 def nothing_left(report: Report, what: str) -> NothingLeft:
-    """Why there is not a single row, and what to do about the commonest reason."""
+    """Why there is not a single row, and what to do about the commonest reason and the one nearest to a row."""
     if not report.traces:
         return NothingLeft(f"There are no traces in {', '.join(report.runs)}: run `strawberry generate` first.")
     reasons = sorted(report.dropped_problems.items(), key=lambda item: -item[1])
     told = ", ".join(f"{count:,} {reason}" for reason, count in reasons)
-    advice = ADVICE.get(reasons[0][0], "draw more samples") if reasons else "draw more samples"
+    order = list(ADVICE)
+    telling = [reasons[0][0], max((reason for reason, _ in reasons), key=order.index)] if reasons else []
+    advice = "; or ".join(dict.fromkeys(ADVICE[reason] for reason in telling)) or "draw more samples"
     problems = f"{report.problems:,} problem{'s' if report.problems != 1 else ''}"
     return NothingLeft(f"No {what} can be made of {report.traces:,} traces of {problems} ({told}): {advice}.")
