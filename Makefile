@@ -1,14 +1,15 @@
 # Two commands are all the set-up there is: `make demo`, then `make test`. Both may be repeated at any time.
-# TORCH=1 also installs what berry's recipe and its tests need (torch and transformers).
+# `make loop` lets the embedded model learn from its own traces, round after round (it installs torch and trl first).
+# TORCH=1 also installs what training and berry's recipe, and their tests, need.
 VENV   ?= .venv
 # The first Python that really runs and is new enough; `python3` of the active environment goes first.
 PYTHON ?= $(shell for name in python3 python python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 PIP     = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
-EXTRAS  = dev$(if $(TORCH),$(comma)hf$(comma)berry)
+EXTRAS  = dev$(if $(TORCH),$(comma)hf$(comma)berry$(comma)train)
 comma  := ,
 
-.PHONY: demo test lint berry clean
+.PHONY: demo test lint loop berry clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/strawberry generate
@@ -19,6 +20,9 @@ test: lint
 lint: $(VENV)/installed-$(EXTRAS)
 	$(VENV)/bin/ruff check src tests benchmarks
 	$(VENV)/bin/mypy
+
+loop: $(VENV)/installed-train
+	$(VENV)/bin/strawberry bootstrap
 
 berry: TORCH = 1
 berry: $(VENV)/installed-dev,hf,berry

@@ -33,7 +33,7 @@ def test_the_demo_starts_with_strawberry_and_mixes_easy_sizes_with_the_band_abov
     assert (problems[0].answer, problems[0].verifier) == ("3", "numeric")
     kinds = [size_and_split(problem) for problem in problems]
     above = [kind for kind in kinds if kind[1] in ABOVE[kind[0]]]
-    assert 13 <= len(problems) <= 17
+    assert 16 <= len(problems) <= 24
     assert 5 <= len(above) <= len(problems) // 2
     assert {split for _, _, split in kinds[1:]} == {"train"}  # its traces may be learnt from
     assert kinds[0][2] == "held-out"  # but strawberry stays a test

@@ -30,8 +30,9 @@ ABOVE: dict[str, range] = {"count": range(11, 13), "add": range(6, 8)}
 """Sizes just above, which it barely solves."""
 
 _DEMO_SIZES = (
-    ("add", 3), ("count", 5), ("add", 6), ("count", 11), ("add", 1), ("count", 7), ("add", 7), ("count", 9),
-    ("add", 5), ("count", 12), ("add", 2), ("count", 3), ("add", 6), ("count", 11), ("add", 4),
+    ("add", 3), ("count", 5), ("add", 6), ("count", 11), ("add", 1), ("count", 7), ("add", 6), ("count", 9),
+    ("add", 7), ("add", 5), ("count", 12), ("add", 6), ("count", 3), ("add", 6), ("count", 11), ("add", 2),
+    ("add", 6), ("add", 4), ("count", 11),
 )  # fmt: skip
 _PATIENCE = 2_000
 """Draws in a row that bring nothing new before a size counts as used up; there are few sums of one digit."""
