@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-transformers = pytest.importorskip("transformers", reason="needs the extra `train`")
+pytest.importorskip("transformers", reason="needs the extra `train`")
+
+from transformers import AutoTokenizer
 
 from openstrawberry.errors import SetupError
 from openstrawberry.models.providers.berry import MODEL
@@ -54,7 +56,7 @@ def test_a_missing_or_empty_file_says_how_to_make_one(tmp_path):
 
 @pytest.fixture(scope="module")
 def encoder():
-    return Encoder(Renderer(transformers.AutoTokenizer.from_pretrained(MODEL), "berry"))
+    return Encoder(Renderer(AutoTokenizer.from_pretrained(MODEL), "berry"))
 
 
 def test_a_pair_is_cut_where_the_first_reply_that_may_be_learnt_begins(encoder):
@@ -68,7 +70,7 @@ def test_a_pair_is_cut_where_the_first_reply_that_may_be_learnt_begins(encoder):
 
 
 def test_replies_inside_the_prompt_are_not_learnt(encoder):
-    talk = GOOD + [{"role": "user", "content": "Next step?"}]
+    talk = [*GOOD, {"role": "user", "content": "Next step?"}]
     row = encoder.pair({"prompt": ASK + talk, "chosen": talk + GOOD, "rejected": BAD})
     assert sum(row["chosen_learn"]) == 2 * sum(encoder.pair(PAIR)["chosen_learn"])
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the extra `train`")
+pytest.importorskip("torch", reason="needs the extra `train`")
 pytest.importorskip("trl", reason="needs the extra `train`")
 
+import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from openstrawberry.models.providers.berry import MODEL
@@ -12,7 +13,6 @@ from openstrawberry.training.data import Encoder
 from openstrawberry.training.recipe import Recipe
 from openstrawberry.training.rendering import Renderer
 from openstrawberry.training.trainers import open_trainer
-
 
 # trl still asks transformers by the old name.
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")

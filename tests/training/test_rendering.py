@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-transformers = pytest.importorskip("transformers", reason="needs the extra `train`")
+pytest.importorskip("transformers", reason="needs the extra `train`")
+
+from transformers import AutoTokenizer
 
 from openstrawberry.chat import Message, Request
 from openstrawberry.errors import SetupError
@@ -22,7 +24,7 @@ TALK = [
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return transformers.AutoTokenizer.from_pretrained(MODEL)
+    return AutoTokenizer.from_pretrained(MODEL)
 
 
 def learnt(renderer, messages):

@@ -5,8 +5,11 @@ import math
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="needs the extra `train`")
+pytest.importorskip("torch", reason="needs the extra `train`")
 pytest.importorskip("trl", reason="needs the extra `train`")
+
+import torch
+from transformers import TrainerControl, TrainerState
 
 from openstrawberry.errors import SetupError
 from openstrawberry.models.providers.berry import BerryModel
@@ -15,6 +18,7 @@ from openstrawberry.training.card import read, trained_on
 from openstrawberry.training.progress import Notice, Probed, Step
 from openstrawberry.training.recipe import Recipe
 from openstrawberry.training.train import Training
+from openstrawberry.training.watch import Watch
 from openstrawberry.training.weights import place_of
 
 # trl still asks transformers by the old name.
@@ -104,7 +108,8 @@ def test_another_recipe_does_not_go_on_with_the_checkpoints_of_the_first(tmp_pat
 
 
 def test_lora_is_merged_into_a_standard_folder(tmp_path, conversations):
-    trained = Training(Recipe(method="sft", lora=4, **QUICK), "berry", conversations, lambda _: None).run(tmp_path / "o")
+    recipe = Recipe(method="sft", lora=4, **QUICK)
+    trained = Training(recipe, "berry", conversations, lambda _: None).run(tmp_path / "out")
     BerryModel(trained.folder)
     assert not (trained.folder / "adapter_model.safetensors").exists()
 
@@ -115,17 +120,34 @@ def test_kto_takes_pairs_as_they_are(tmp_path, pairs):
     training.run(tmp_path / "out")
 
 
-def test_the_best_weights_by_the_probe_are_kept_and_training_ends_early(tmp_path, conversations):
-    """A rate that ruins the model: the probe falls to nothing, and what is kept is from before."""
+def test_training_ends_early_where_the_probe_no_longer_rises(tmp_path, conversations):
     told = []
-    recipe = Recipe(method="sft", steps=8, batch_size=2, learning_rate=0.3, warmup=0, probe="builtin:add?size=1-2&n=6",
+    recipe = Recipe(method="sft", steps=8, batch_size=2, learning_rate=1e-9, probe="builtin:add?size=1-2&n=6",
                     probe_every=1, patience=2)  # fmt: skip
     trained = Training(recipe, "berry", conversations, told.append).run(tmp_path / "out")
     probes = [each for each in told if isinstance(each, Probed)]
-    assert probes[-1].right == 0
-    assert len(probes) < 8
-    assert trained.steps < 8
+    assert [(each.step, each.problems) for each in probes] == [(1, 6), (2, 6), (3, 6)]
+    assert probes[0].right >= 4  # berry played them
+    assert trained.steps == 3
     assert any(isinstance(each, Notice) and "no longer rises" in each.text for each in told)
+
+
+def test_the_best_weights_by_the_probe_are_the_ones_kept(tmp_path):
+    class Weights:
+        def __init__(self):
+            self.step = 0
+
+        def save_pretrained(self, folder):
+            folder.mkdir(exist_ok=True)
+            (folder / "weights").write_text(str(self.step))
+
+    rights = iter([3, 5, 2, 5, 4])
+    watch = Watch(lambda _: None, tmp_path / "log", lambda _: (next(rights), 6), 1, 9, tmp_path / "best")
+    model = Weights()
+    for step in range(1, 6):
+        model.step = step
+        watch.on_step_end(None, TrainerState(global_step=step, max_steps=5), TrainerControl(), model=model)
+    assert (tmp_path / "best" / "weights").read_text() == "2"  # the first of the best
 
 
 def test_traces_that_are_cut_are_said_loudly_with_numbers(pairs):
@@ -136,7 +158,7 @@ def test_traces_that_are_cut_are_said_loudly_with_numbers(pairs):
 
 def test_previews_show_what_is_learnt(pairs):
     first = Training(Recipe(**QUICK), "berry", pairs, lambda _: None).previews(1)[0]
-    assert [text for text, learnt in first if learnt][0] == "Left 1+6, carry 0, got nothing<|end|>"
+    assert next(text for text, learnt in first if learnt) == "Left 1+6, carry 0, got nothing<|end|>"
     assert "Next step?" in "".join(text for text, learnt in first if not learnt)
 
 

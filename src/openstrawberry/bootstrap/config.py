@@ -53,7 +53,7 @@ class Sampling(Frozen):
     set: dict[str, Any] = Field(default_factory=dict)
     temperature: float | None = Field(default=0.7, ge=0, le=5)
     max_tokens: int = Field(default=128, ge=1)
-    problems: int = Field(default=100, ge=2)
+    problems: int = Field(default=80, ge=2)
     samples: int = Field(default=8, ge=2)
     concurrency: int = Field(default=64, ge=1)
 

@@ -197,12 +197,11 @@ class Bootstrap:
 
     def _exam(self, standing: Standing) -> tuple[list[Rung], set[Rung]]:
         """What a candidate is measured on: (every rung up to `reach` above where the frontier may come to stand, those
-        of them that are measured on all problems: the frontier and what lies above)."""
+        of them that are measured on all problems: what may be learnt in this round)."""
         frontier = self.ladder.frontier(standing.scores, self.loop.choosing.clean)
-        higher = {family: at + 1 for family, at in frontier.items()}
-        edge = {self.ladder.rungs[family][at] for family, at in frontier.items() if at >= 0}
-        near = {*edge, *self.ladder.above(frontier), *self.ladder.above(higher)}
-        return sorted({*self.ladder.below(frontier), *near}), near
+        near = set(self.ladder.above(frontier))
+        higher = self.ladder.above({family: at + 1 for family, at in frontier.items()})
+        return sorted({*self.ladder.below(frontier), *near, *higher}), near
 
     def _measure(self, stages: Stages, model: str, rungs: list[Rung], near: set[Rung], folder: Path) -> Scores:
         """Scores on these rungs, and upwards from the highest until one is not passed."""

@@ -1,7 +1,5 @@
-"""What the machine can do, and how to get it: device, number format, attention, memory allocator."""
+"""What the machine can do, and how to get it: device, number format, attention."""
 
-import ctypes
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,13 +54,3 @@ def _fast_bf16() -> bool:
 
     known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(known.get("avx512_bf16") or known.get("amx_bf16") or known.get("bf16"))
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc to reuse large blocks: giving them back after every tensor halves the speed on CPU."""
-    if sys.platform == "linux":
-        trim, mmap = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            mallopt(trim, 2**31 - 1)
-            mallopt(mmap, 2**30)

@@ -80,7 +80,6 @@ class Training:
         work = out.with_name(out.name + ".work")
         self._claim(work)
         began = time.monotonic()
-        hardware.keep_freed_memory()
         trainer, watch = self._trainer(work)
         with loading.explained(self.hardware.device):
             result = trainer.train(resume_from_checkpoint=_newest_checkpoint(work))
@@ -180,7 +179,8 @@ class Training:
 
     def _arguments(self, model: Any, attention: str) -> dict[str, Any]:
         recipe = self.recipe
-        device_batch = min(recipe.per_device_batch or loading.device_batch(self._parameters), recipe.batch_size)
+        usual = loading.device_batch(self._parameters, recipe.method)
+        device_batch = min(recipe.per_device_batch or usual, recipe.batch_size)
         sides = 1 if recipe.method == "sft" else 2
         arguments = self.hardware.arguments(self._parameters)
         trained = loading.lora_parameters(model, recipe.lora) if recipe.lora else 0
