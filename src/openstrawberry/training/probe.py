@@ -68,7 +68,8 @@ async def _play(model: Model, config: RunConfig, problems: Iterable[Problem]) ->
 
     async def one(problem: Problem) -> None:
         nonlocal right
-        right += (await drive(setting, problem)).correct
+        trace = await drive(setting, problem)
+        right += trace.correct
 
     try:
         await run_pool(problems, one, concurrency=64)
