@@ -1,0 +1,135 @@
+"""A whole loop on the embedded model, small: what it leaves, what it refuses, and that no kill changes how it ends."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra `train`")
+pytest.importorskip("trl", reason="needs the extra `train`")
+
+from openstrawberry.bootstrap.config import Choosing, Exam, Family, Loop, Sampling
+from openstrawberry.bootstrap.events import RoundEnded, StageStarted
+from openstrawberry.bootstrap.loop import Bootstrap
+from openstrawberry.engine.events import TraceEnded
+from openstrawberry.errors import SetupError
+from openstrawberry.problems.families import recognise
+from openstrawberry.settings import Settings
+from openstrawberry.store.reading import read_traces
+from openstrawberry.training.card import trained_on
+from openstrawberry.training.progress import Step
+from openstrawberry.training.recipe import Recipe
+
+# trl still asks transformers by the old name.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")]
+
+SOURCE = "builtin:add?size={size}&n={n}&seed={seed}&split="
+SMALL = Loop(
+    rounds=2,
+    ladder=[Family(name="add", train=SOURCE + "train", heldout=SOURCE + "held-out", sizes="3-9", easy="4-5")],
+    sampling=Sampling(problems=8, samples=4),
+    choosing=Choosing(easy_problems=3, fewest_pairs=1),
+    exam=Exam(problems=14, easy_problems=4, margin=0.9, level=0.9, reach=1),
+    recipes=[[Recipe(batch_size=8, steps=2), Recipe(method="sft", batch_size=8, steps=6, save_every=2)]],
+)
+
+
+def climb(folder: Path, hear=lambda _: None, **changes):
+    loop = SMALL.model_copy(update={"out": folder, **changes})
+    return Bootstrap(loop, Settings.load(), hear).run()
+
+
+def scores(lineage):
+    rounds = [(record.number, record.band, record.pairs, record.conversations) for record in lineage.rounds]
+    return lineage.ended, rounds, [(number, dict(found)) for number, _, found in lineage.accepted]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "loop"
+    heard = []
+    return folder, climb(folder, heard.append), heard
+
+
+def test_a_loop_leaves_its_lineage_and_a_report(whole):
+    folder, lineage, heard = whole
+    document = json.loads((folder / "lineage.json").read_text())
+    assert document["model"] == lineage.model
+    assert document["ended"] == lineage.ended != ""
+    first = document["rounds"][0]
+    assert first["sizes"] == ["add 6"]
+    for name in ("pairs", "conversations"):
+        lines = (folder / first[name]["file"]).read_text().splitlines()
+        assert len(lines) == first[name]["rows"] > 0
+    assert (folder / first["traces"] / "run.json").is_file()
+    assert "<svg" in (folder / "report.html").read_text()
+    assert "| size | round 0 |" in (folder / "report.md").read_text()
+    assert [e.stage for e in heard if isinstance(e, StageStarted)][:3] == ["measure", "probe", "sample"]
+    assert any(isinstance(e, RoundEnded) for e in heard)
+
+
+def test_nothing_held_out_is_ever_learnt_and_no_problem_comes_back(whole):
+    folder, lineage, _ = whole
+    exam = {trace.problem.id for run in folder.glob("**/heldout*") for trace in read_traces(run)}
+    rounds = []
+    for record in lineage.rounds:
+        run = folder / f"round-{record.number:02d}"
+        rows = [json.loads(line) for name in ("pairs", "conversations") for line in (run / f"{name}.jsonl").open()]
+        assert {recognise(row["question"]).split for row in rows} == {"train"}
+        rounds.append({trace.problem.id for trace in read_traces(run / "samples")})
+        for attempt in record.attempts:
+            assert not exam & trained_on(Path(attempt.model.removeprefix("berry:")))
+    assert exam
+    assert not set.intersection(*rounds) or len(rounds) == 1
+
+
+def test_a_finished_loop_does_nothing_again(whole):
+    folder, lineage, _ = whole
+    heard = []
+    assert scores(climb(folder, heard.append)) == scores(lineage)
+    assert not [e for e in heard if isinstance(e, TraceEnded | Step)]
+
+
+def test_killed_in_every_stage_it_ends_as_without(whole, tmp_path):
+    _, lineage, _ = whole
+    killed = set()
+
+    def kill(event):
+        """Once per kind of stage: at its start, in the middle of sampling, and in the middle of training."""
+        place = ""
+        if isinstance(event, StageStarted):
+            place = f"{event.round} {event.stage}"
+        elif isinstance(event, Step) and event.step == 3:
+            place = f"step {event.steps}"
+        elif isinstance(event, TraceEnded):
+            place = "trace"
+        if place and place not in killed:
+            killed.add(place)
+            raise KeyboardInterrupt
+
+    for _ in range(60):
+        try:
+            found = climb(tmp_path / "loop", kill)
+            break
+        except KeyboardInterrupt:
+            continue
+    assert {"trace", "step 6", "1 sample", "1 select", "1 train", "1 measure"} <= killed
+    ended, rounds, accepted = scores(found)
+    assert (ended, rounds) == scores(lineage)[:2]
+    assert accepted == scores(lineage)[2]
+
+
+def test_other_settings_do_not_go_on_with_a_loop(whole):
+    folder, _, _ = whole
+    with pytest.raises(SetupError, match="holds a loop with another sampling, seed"):
+        climb(folder, seed=7, sampling=SMALL.sampling.model_copy(update={"samples": 5}))
+
+
+def test_a_student_that_solves_nothing_is_refused(tmp_path):
+    family = SMALL.ladder[0].model_copy(update={"sizes": "20-22", "easy": "20"})
+    with pytest.raises(SetupError, match="solves nothing on this ladder"):
+        climb(tmp_path / "loop", ladder=[family], sampling=replace_turns(SMALL.sampling, 6))
+
+
+def replace_turns(sampling, turns):
+    return sampling.model_copy(update={"set": {"max_turns": turns}})
