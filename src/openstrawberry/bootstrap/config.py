@@ -51,6 +51,8 @@ class Sampling(Frozen):
 
     strategy: str = "strawberry"
     set: dict[str, Any] = Field(default_factory=dict)
+    prompts: Path | None = None
+    prompt_set: str | None = None
     temperature: float | None = Field(default=0.7, ge=0, le=5)
     max_tokens: int = Field(default=128, ge=1)
     problems: int = Field(default=80, ge=2)

@@ -50,6 +50,8 @@ class Stages:
             model=model,
             strategy=sampling.strategy,
             set=sampling.set,
+            prompts=sampling.prompts,
+            prompt_set=sampling.prompt_set,
             temperature=sampling.temperature,
             max_tokens=sampling.max_tokens,
             concurrency=sampling.concurrency,

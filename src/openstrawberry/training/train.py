@@ -157,7 +157,7 @@ class Training:
 
         lora = bool(self.recipe.lora)
         attention = self.hardware.attention(self._parameters)
-        with loading.explained(self.hardware.device):
+        with loading.quietly(work / "trl.log"), loading.explained(self.hardware.device):
             model = AutoModelForCausalLM.from_pretrained(
                 self.place, dtype=self.hardware.dtype(lora), attn_implementation=attention
             )
