@@ -49,15 +49,18 @@ def test_problems_of_a_rung_have_its_size_and_their_side_and_never_come_back():
 
 
 def test_a_ladder_of_files_in_the_order_of_its_sizes(tmp_path):
-    for level in ("easy", "hard"):
-        (tmp_path / f"{level}.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n' * 3)
-    family = Family(
-        name="x", train=f"{tmp_path}/{{size}}.jsonl", heldout=f"{tmp_path}/{{size}}.jsonl", sizes=["easy", "hard"]
-    )
+    for level in ("easy", "hard", "test-easy", "test-hard"):
+        rows = [f'{{"question": "{level} {n} + 1?", "answer": "{n + 1}"}}\n' for n in range(3)]
+        (tmp_path / f"{level}.jsonl").write_text("".join(rows))
+    train, heldout = f"{tmp_path}/{{size}}.jsonl", f"{tmp_path}/test-{{size}}.jsonl"
+    family = Family(name="x", train=train, heldout=heldout, sizes=["easy", "hard"])
     ladder = Ladder(Loop(ladder=[family]))
     assert [str(each) for each in ladder.rungs["x"]] == ["x easy", "x hard"]
     assert ladder.rungs["x"][0] < ladder.rungs["x"][1]
     assert len(ladder.train(Rung("x", 1, "hard"), 2, 0, set())) == 2
+    same = Ladder(Loop(ladder=[family.model_copy(update={"heldout": train})]))
+    with pytest.raises(SetupError, match="All 3 training problems of x hard are among its held-out ones"):
+        same.train(Rung("x", 1, "hard"), 2, 0, set())
 
 
 def test_a_size_that_is_no_range_is_refused():

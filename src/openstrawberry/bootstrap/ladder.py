@@ -6,6 +6,7 @@ from itertools import islice
 
 from openstrawberry.bootstrap.config import Loop
 from openstrawberry.bootstrap.scores import Scores
+from openstrawberry.errors import SetupError
 from openstrawberry.problems.load import load_problems
 from openstrawberry.problems.problem import Problem
 from openstrawberry.verifiers.catalogue import VERIFIERS
@@ -79,10 +80,22 @@ class Ladder:
         return tuple(_source(self._families[rung.family].heldout, rung, count, HELDOUT_SEED) for rung in self._all())
 
     def train(self, rung: Rung, count: int, seed: int, without: set[str]) -> list[Problem]:
-        """Training problems of a rung, none of them in `without`."""
-        source = self._families[rung.family].train
-        found = _load(source, rung, count + min(len(without), 4 * count), seed)
-        return list(islice((problem for problem in found if problem.id not in without), count))
+        """Training problems of a rung, none of them held out nor in `without`.
+
+        Raises:
+            SetupError: the source has problems, and all of them are held out.
+        """
+        held = {problem.id for problem in self.heldout(rung)}
+        found = list(
+            _load(self._families[rung.family].train, rung, count + len(held) + min(len(without), 4 * count), seed)
+        )
+        fresh = [problem for problem in found if problem.id not in held]
+        if found and not fresh:
+            raise SetupError(
+                f"All {len(found)} training problems of {rung} are among its held-out ones, and what is measured may "
+                "never be learnt: give `train` and `heldout` different problems."
+            )
+        return [problem for problem in fresh if problem.id not in without][:count]
 
     def _all(self) -> Iterator[Rung]:
         for rungs in self.rungs.values():

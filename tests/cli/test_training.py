@@ -1,0 +1,70 @@
+"""`strawberry train-dpo`, `train-sft` and `bootstrap`, as a user meets them."""
+
+import json
+
+import pytest
+import yaml
+
+from openstrawberry.bootstrap.config import Loop
+from tests.cli.commands import Shell
+
+
+def test_the_settings_of_a_loop_are_printed_as_yaml_that_can_be_read_back(shell: Shell) -> None:
+    done = shell.strawberry("bootstrap", "--show-config", "--rounds", 7, "--student", "hf:some/model")
+    assert done.code == 0
+    loop = Loop(**yaml.safe_load(done.out))
+    assert (loop.rounds, loop.student) == (7, "hf:some/model")
+    assert loop.ladder == Loop().ladder
+    file = shell.folder / "loop.yaml"
+    file.write_text(done.out)
+    again = shell.strawberry("bootstrap", "--config", file, "--show-config")
+    assert again.out == done.out
+
+
+def test_a_setting_that_does_not_exist_is_one_sentence(shell: Shell) -> None:
+    file = shell.folder / "loop.yaml"
+    file.write_text("raunds: 3\n")
+    done = shell.strawberry("bootstrap", "--config", file)
+    assert (done.code, done.out) == (1, "")
+    assert "raunds" in done.err
+    assert "rounds" in done.err
+
+
+class TestTraining:
+    """What needs torch and trl."""
+
+    @pytest.fixture(autouse=True)
+    def _needed(self) -> None:
+        pytest.importorskip("torch", reason="needs the extra `train`")
+        pytest.importorskip("trl", reason="needs the extra `train`")
+
+    @pytest.mark.parametrize("verb", ["train-dpo", "train-sft"])
+    def test_a_file_of_another_shape_is_one_sentence_with_its_line(self, shell: Shell, verb: str) -> None:
+        file = shell.folder / "rows.jsonl"
+        file.write_text('{"question": "?"}\n')
+        done = shell.strawberry(verb, file, "--model", "berry", "--out", shell.folder / "out")
+        assert done.code == 1
+        assert done.err.startswith("strawberry: Line 1 of")
+        assert "strawberry select" in done.err
+        assert not list(shell.folder.glob("out*"))
+
+    def test_a_remote_model_cannot_be_trained_here(self, shell: Shell) -> None:
+        done = shell.strawberry("train-dpo", shell.problems, "--model", "openai:gpt-5")
+        assert done.code == 1
+        assert "weights are elsewhere" in done.err
+
+    def test_a_dry_run_shows_what_is_learnt_and_writes_nothing(self, shell: Shell) -> None:
+        talk = [{"role": "user", "content": "What is 4 + 6?"}, {"role": "assistant", "content": "Left 4+6"}]
+        file = shell.folder / "rows.jsonl"
+        file.write_text(json.dumps({"messages": talk}) + "\n")
+        done = shell.strawberry("train-sft", file, "--model", "berry", "--out", shell.folder / "out", "--dry-run")
+        assert done.code == 0
+        assert "What is 4 + 6?<|assistant|>⟦Left 4+6<|end|>⟧" in done.out
+        assert not list(shell.folder.glob("out*"))
+
+    def test_a_loop_over_a_remote_student_is_refused_before_anything_is_made(self, shell: Shell) -> None:
+        out = shell.folder / "loop"
+        done = shell.strawberry("bootstrap", "--student", "openai:gpt-5", "--out", out)
+        assert done.code == 1
+        assert "weights are elsewhere" in done.err
+        assert not out.exists()
