@@ -3,12 +3,12 @@
     python benchmarks/learning/study.py [--seeds 3] [--arms base,sft,dpo,...] [--out build/learning]
 
 Every seed samples training problems of its own once (the sizes just above the embedded model's easy ones, 80 problems
-times 8 samples a size). Every arm of that seed learns from those same traces and answers the same held-out problems: arms
-are paired by problem, and differ in nothing but what their name says. The same command again continues.
+times 8 samples a size). Every arm of that seed learns from those same traces and answers the same held-out problems:
+arms are paired by problem, and differ in nothing but what their name says. The same command again continues.
 
 Printed after every seed: the share right at each size above the easy ones, pooled, and its difference to the first arm
-with a 95% interval over all seeds' problems; the share right in every step; the easy sizes pooled; the mean difference in
-steps to the first arm on the problems that every arm solved with every step right; seconds of training.
+with a 95% interval over all seeds' problems; the share right in every step; the easy sizes pooled; the mean difference
+in steps to the first arm on the problems that every arm solved with every step right; seconds of training.
 """
 
 import argparse

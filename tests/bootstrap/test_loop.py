@@ -125,6 +125,14 @@ def test_other_settings_do_not_go_on_with_a_loop(whole):
         climb(folder, seed=7, sampling=SMALL.sampling.model_copy(update={"samples": 5}))
 
 
+def test_a_token_budget_holds_over_the_whole_loop_and_counts_what_was_spent_before(whole):
+    folder, lineage, _ = whole
+    stopped = climb(folder, budget_tokens=100)  # the measuring alone took more
+    assert "token budget is used up" in stopped.ended
+    assert stopped.rounds == []
+    assert climb(folder).rounds[0].number == lineage.rounds[0].number
+
+
 def test_a_student_that_solves_nothing_is_refused(tmp_path):
     family = SMALL.ladder[0].model_copy(update={"sizes": "20-22", "easy": "20"})
     with pytest.raises(SetupError, match="solves nothing on this ladder"):

@@ -107,8 +107,9 @@ def test_another_recipe_does_not_go_on_with_the_checkpoints_of_the_first(tmp_pat
     assert [each.step for each in told if isinstance(each, Step)] == [1, 2, 3, 4]
 
 
-def test_lora_is_merged_into_a_standard_folder(tmp_path, conversations):
-    recipe = Recipe(method="sft", lora=4, **QUICK)
+@pytest.mark.parametrize("probe", [None, "builtin:add?size=1&n=1"])
+def test_lora_is_merged_into_a_standard_folder(tmp_path, conversations, probe):
+    recipe = Recipe(method="sft", lora=4, probe=probe, **QUICK)
     trained = Training(recipe, "berry", conversations, lambda _: None).run(tmp_path / "out")
     BerryModel(trained.folder)
     assert not (trained.folder / "adapter_model.safetensors").exists()

@@ -55,8 +55,8 @@ class Sampling(Frozen):
     prompt_set: str | None = None
     temperature: float | None = Field(default=0.7, ge=0, le=5)
     max_tokens: int = Field(default=128, ge=1)
-    problems: int = Field(default=80, ge=2)
-    samples: int = Field(default=8, ge=2)
+    problems: int = Field(default=160, ge=2)
+    samples: int = Field(default=4, ge=2)
     concurrency: int = Field(default=64, ge=1)
 
 
@@ -65,7 +65,7 @@ class Choosing(Frozen):
 
     skew: float = Field(default=0.5, ge=0)
     clean: bool = True
-    per_problem: int = Field(default=4, ge=1)
+    per_problem: int = Field(default=2, ge=1)
     fewest_pairs: int = Field(default=32, ge=1)
     earlier: float = Field(default=0.2, ge=0, lt=1)
     easy: float = Field(default=0.15, ge=0, lt=1)
@@ -94,6 +94,12 @@ def _builtin(name: str, sizes: str, easy: str) -> Family:
     return Family(name=name, train=source + "train", heldout=source + "held-out", sizes=sizes, easy=easy)
 
 
+def _recipes() -> list[list[Recipe]]:
+    """Preferences first, then supervised; and a gentler second try."""
+    supervised = Recipe(method="sft", learning_rate=5e-4, epochs=3)
+    return [[Recipe(), supervised], [supervised.model_copy(update={"learning_rate": 2e-4, "epochs": 2})]]
+
+
 class Loop(Frozen):
     """A whole loop; the defaults are the embedded model's.
 
@@ -111,7 +117,7 @@ class Loop(Frozen):
     sampling: Sampling = Sampling()
     choosing: Choosing = Choosing()
     exam: Exam = Exam()
-    recipes: list[list[Recipe]] = Field(default_factory=lambda: [[Recipe(epochs=1), Recipe(method="sft", epochs=1)]])
+    recipes: list[list[Recipe]] = Field(default_factory=_recipes)
     start: Literal["last", "base"] = "last"
     seed: int = Field(default=0, ge=0, le=2**31)
     hours: float | None = Field(default=None, gt=0)

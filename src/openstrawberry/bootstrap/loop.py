@@ -57,6 +57,7 @@ class Bootstrap:
         self._settings = settings
         self._hear = hear
         self._began = time.monotonic()
+        self._tokens: dict[Path, int] = {}
         self._claim()
 
     def run(self) -> Lineage:
@@ -65,7 +66,7 @@ class Bootstrap:
         lineage = Lineage(self.loop, standing.model, dict(standing.scores))
         self._report(lineage)
         for number in range(1, self.loop.rounds + 1):
-            lineage.ended = self._spent(lineage) or self._round(number, standing, lineage)
+            lineage.ended = self._spent() or self._round(number, standing, lineage)
             self._report(lineage)
             if lineage.ended:
                 break
@@ -196,12 +197,11 @@ class Bootstrap:
     # Held-out problems.
 
     def _exam(self, standing: Standing) -> tuple[list[Rung], set[Rung]]:
-        """What a candidate is measured on: (every rung up to `reach` above where the frontier may come to stand, those
-        of them that are measured on all problems: what may be learnt in this round)."""
+        """What a candidate is measured on: (every rung up to `reach` above the frontier, those of them that are
+        measured on all problems: what may be learnt in this round)."""
         frontier = self.ladder.frontier(standing.scores, self.loop.choosing.clean)
         near = set(self.ladder.above(frontier))
-        higher = self.ladder.above({family: at + 1 for family, at in frontier.items()})
-        return sorted({*self.ladder.below(frontier), *near, *higher}), near
+        return sorted({*self.ladder.below(frontier), *near}), near
 
     def _measure(self, stages: Stages, model: str, rungs: list[Rung], near: set[Rung], folder: Path) -> Scores:
         """Scores on these rungs, and upwards from the highest until one is not passed."""
@@ -229,7 +229,7 @@ class Bootstrap:
         return self.loop.out / f"round-{number:02d}"
 
     def _stages(self, number: int) -> Stages:
-        return Stages(self.loop, self._settings, self._hear, number, self.ladder.heldout_sources())
+        return Stages(self.loop, self._settings, self._hear, number, self.ladder.heldout_sources(), self._tokens)
 
     def _claim(self) -> None:
         """Makes the loop's folder, or goes on with the one that has the same settings."""
@@ -249,9 +249,13 @@ class Bootstrap:
                 "folder with --out."
             )
 
-    def _spent(self, lineage: Lineage) -> str:
+    def _spent(self) -> str:
+        """Why no further round may begin, or nothing."""
         if self.loop.hours is not None and time.monotonic() - self._began > self.loop.hours * 3600:
             return f"the time is used up ({self.loop.hours:g} hours)"
+        tokens = sum(self._tokens.values())  # runs of an earlier command count as well
+        if self.loop.budget_tokens is not None and tokens >= self.loop.budget_tokens:
+            return f"the token budget is used up ({tokens:,} tokens)"
         return ""
 
     def _report(self, lineage: Lineage) -> None:

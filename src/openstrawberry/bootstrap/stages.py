@@ -32,14 +32,24 @@ class Stages:
         hear: is told what happens.
         number: of the round, 0 for what comes before the first.
         heldout: problem sources that must stay unseen.
+        spent: tokens read (not from cache) and written, by run directory; filled in as runs end.
     """
 
-    def __init__(self, loop: Loop, settings: Settings, hear: Hear, number: int, heldout: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        settings: Settings,
+        hear: Hear,
+        number: int,
+        heldout: tuple[str, ...],
+        spent: dict[Path, int] | None = None,
+    ) -> None:
         self._loop = loop
         self._settings = settings
         self._hear = hear
         self._number = number
         self._heldout = heldout
+        self._spent = {} if spent is None else spent
 
     def play(self, stage: str, model: str, asked: Asked, samples: int, seed: int, out: Path) -> Path:
         """Traces of these problems in the run directory `out`; nothing is made twice."""
@@ -67,6 +77,8 @@ class Stages:
     async def _run(self, run: Run) -> None:
         try:
             summary = await run.run()
+            tokens = {name: max(count, 0) for name, count in summary.tokens.items()}
+            self._spent[run.directory.path] = tokens["input"] - tokens["cached"] + tokens["output"]
             if summary.failed:
                 raise SetupError(
                     f"{summary.failed} traces of this stage failed ({summary.first_error}): run the same command to "

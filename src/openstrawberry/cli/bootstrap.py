@@ -22,7 +22,7 @@ def command(
     rounds: Annotated[int | None, typer.Option(help="Rounds at most (default: 3).")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the loop (default: loops/berry).")] = None,
     seed: Annotated[int | None, typer.Option(help="Seeds problems, sampling and training (default: 0).")] = None,
-    hours: Annotated[float | None, typer.Option(help="Begin no stage after so many hours.")] = None,
+    hours: Annotated[float | None, typer.Option(help="Begin no round after so many hours.")] = None,
     budget_tokens: Annotated[
         int | None, typer.Option(help="Begin no round after so many tokens read and written.")
     ] = None,

@@ -72,6 +72,23 @@ def context(place: str) -> int:
     return int(getattr(config, "max_position_embeddings", None) or 2**31)
 
 
+def final_weights(model: Any, best: Path, place: str, lora: bool) -> Any:
+    """The weights to keep: the best of the probes where there were any, an adapter merged, in the base's own format."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    dtype = getattr(AutoConfig.from_pretrained(place), "dtype", None)
+    if lora:
+        if best.is_dir():
+            from peft import set_peft_model_state_dict
+            from safetensors.torch import load_file
+
+            set_peft_model_state_dict(model, load_file(best / "adapter_model.safetensors"))
+        model = model.merge_and_unload()
+    elif best.is_dir():
+        model = AutoModelForCausalLM.from_pretrained(best)
+    return model if dtype is None else model.to(dtype)
+
+
 @contextlib.contextmanager
 def quietly(log: Path) -> Iterator[None]:
     """Sends what libraries print on the way to a file."""

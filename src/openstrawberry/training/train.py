@@ -67,7 +67,8 @@ class Training:
         self._parameters = loading.parameters(self.place, model)
         self.max_length = self._limit()
         self._warn_of_cuts(encoder.lengths)
-        self._play = open_probe(recipe.probe, self.light, model, self.tokenizer) if recipe.probe else None
+        light = self.light and not recipe.lora  # an adapter has no step graph until it is merged
+        self._play = open_probe(recipe.probe, light, model, self.tokenizer) if recipe.probe else None
 
     def run(self, out: Path) -> Trained:
         """Trains, or goes on, and writes the folder `out`.
@@ -249,11 +250,7 @@ class Training:
     def _save(self, model: Any, watch: Any, work: Path, out: Path, facts: dict[str, Any]) -> str:
         finished = work / "finished"
         shutil.rmtree(finished, ignore_errors=True)
-        if self.recipe.lora:
-            model = model.merge_and_unload()
-        model.save_pretrained(finished)
-        if watch.best.is_dir() and not self.recipe.lora:
-            shutil.copytree(watch.best, finished, dirs_exist_ok=True)
+        loading.final_weights(model, watch.best, self.place, bool(self.recipe.lora)).save_pretrained(finished)
         self.tokenizer.save_pretrained(finished)
         if self.light:
             from openstrawberry.berry.export import export_onnx
