@@ -3,7 +3,7 @@
 import pytest
 
 from openstrawberry.bootstrap.config import Family, Loop
-from openstrawberry.bootstrap.ladder import Ladder, Rung
+from openstrawberry.bootstrap.ladder import Ladder, Rung, told
 from openstrawberry.bootstrap.scores import Result, Score
 from openstrawberry.errors import SetupError
 from openstrawberry.problems.families import recognise
@@ -29,6 +29,13 @@ def test_the_clean_frontier_counts_only_traces_with_every_step_right():
     scores = {rung("count", 11): score(9, clean=8), rung("count", 12): score(9, clean=2)}
     assert LADDER.frontier(scores, clean=False)["count"] == rung("count", 12).place
     assert LADDER.frontier(scores, clean=True)["count"] == rung("count", 11).place
+
+
+def test_rungs_are_told_in_a_few_words():
+    some = [rung("count", 12), *(rung("add", size) for size in (3, 2, 1))]
+    assert told(some) == "add 1 to 3, count 12"
+    assert told([rung("add", 6), rung("add", 8), rung("add", 7), rung("add", 9)]) == "add 6 to 9"
+    assert told([rung("add", 6), rung("add", 8)]) == "add 6 and 8"
 
 
 def test_what_is_tried_next_lies_just_above():

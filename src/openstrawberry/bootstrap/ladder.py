@@ -1,6 +1,6 @@
 """The ladder of sizes: which rungs are easy, where the frontier is, what to try next, and the problems of a rung."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -25,6 +25,19 @@ class Rung:
 
     def __str__(self) -> str:
         return f"{self.family} {self.size}"
+
+
+def told(rungs: Iterable[Rung]) -> str:
+    """Rungs in a few words: `add 1 to 7, count 12`."""
+    by_family: dict[str, list[Rung]] = {}
+    for rung in sorted(set(rungs)):
+        by_family.setdefault(rung.family, []).append(rung)
+    parts = []
+    for family, found in by_family.items():
+        whole = found[-1].place - found[0].place + 1 == len(found) > 2
+        sizes = f"{found[0].size} to {found[-1].size}" if whole else " and ".join(rung.size for rung in found)
+        parts.append(f"{family} {sizes}")
+    return ", ".join(parts)
 
 
 class Ladder:

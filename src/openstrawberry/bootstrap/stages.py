@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openstrawberry.bootstrap.config import Loop
 from openstrawberry.bootstrap.events import Hear, StageStarted
-from openstrawberry.bootstrap.ladder import Rung
+from openstrawberry.bootstrap.ladder import Rung, told
 from openstrawberry.bootstrap.scores import Score, read_scores
 from openstrawberry.config import RunConfig
 from openstrawberry.errors import SetupError
@@ -54,8 +54,8 @@ class Stages:
     def play(self, stage: str, model: str, asked: Asked, samples: int, seed: int, out: Path) -> Path:
         """Traces of these problems in the run directory `out`; nothing is made twice."""
         sampling = self._loop.sampling
-        rungs = list(dict.fromkeys(str(rung) for rung, _ in asked))
-        self._hear(StageStarted(self._number, stage, ", ".join(rungs), len(asked) * samples))
+        what = told(rung for rung, _ in asked)
+        self._hear(StageStarted(self._number, stage, what, len(asked) * samples))
         config = RunConfig(
             model=model,
             strategy=sampling.strategy,
