@@ -2,9 +2,9 @@
 
     python benchmarks/learning/study.py [--seeds 3] [--arms base,sft,dpo,...] [--out build/learning]
 
-Every seed samples training problems of its own once (the sizes just above the embedded model's easy ones, 80 problems
-times 8 samples a size). Every arm of that seed learns from those same traces and answers the same held-out problems:
-arms are paired by problem, and differ in nothing but what their name says. The same command again continues.
+Every seed samples training problems of its own once (the sizes just above the embedded model's easy ones, as the loop
+does). Every arm of that seed learns from those same traces and answers the same held-out problems: arms are paired by
+problem, and differ in nothing but what their name says. The same command again continues.
 
 Printed after every seed: the share right at each size above the easy ones, pooled, and its difference to the first arm
 with a 95% interval over all seeds' problems; the share right in every step; the easy sizes pooled; the mean difference
@@ -18,16 +18,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from openstrawberry.bootstrap.config import Choosing, Exam, Loop, Sampling
+from openstrawberry.bootstrap.config import Loop, usual_recipes
 from openstrawberry.bootstrap.ladder import Ladder, Rung
 from openstrawberry.bootstrap.scores import Score
 from openstrawberry.bootstrap.stages import Asked, Stages
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
-from openstrawberry.stats import paired_bootstrap
+from openstrawberry.stats import Interval, paired_bootstrap
 from openstrawberry.training.recipe import Recipe
 
-DPO, SFT = Recipe(), Recipe(method="sft")
+DPO, SFT = usual_recipes()[0]  # what the loop does
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ ARMS = {
     "base": Arm([], told="no training"),
     "sft": Arm([SFT], told="right traces, supervised"),
     "dpo": Arm([DPO], told="pairs, DPO with the likelihood term"),
-    "dpo-only": Arm([Recipe(sft_weight=0.0)], easy=0.0, told="pairs, DPO without the likelihood term"),
+    "dpo-no-replay": Arm([DPO], easy=0.0, told="pairs, DPO with the likelihood term, without easy traces"),
+    "dpo-only": Arm([Recipe(sft_weight=0.0)], easy=0.0, told="the same without the likelihood term"),
     "dpo+sft": Arm([DPO, SFT], told="DPO, then supervised: the loop's default"),
     "kto": Arm([Recipe(loss="kto")], told="the same pairs as single labelled traces"),
     "no-skew": Arm([DPO, SFT], skew=0.0, told="dpo+sft without the skew by steps"),
@@ -74,7 +75,7 @@ class Study:
     def __init__(self, seed: int, folder: Path) -> None:
         self.folder = folder / f"seed-{seed}"
         self.seed = seed
-        self.loop = Loop(seed=seed, sampling=Sampling(), exam=Exam(), choosing=Choosing())
+        self.loop = Loop(seed=seed)
         self.ladder = Ladder(self.loop)
         self.band = self.ladder.above(self._tops())
 
@@ -94,7 +95,7 @@ class Study:
                 file = pairs if recipe.method == "dpo" else conversations
                 model = stages.train(seeded, model, file, folder / f"{step}-{recipe.method}")
         seconds = self._timed(folder, time.monotonic() - began)
-        return Found(stages.measure(model, self._exam(), folder / "heldout"), seconds, rows)
+        return Found(self._stages(ARMS["base"]).measure(model, self._exam(), folder / "heldout"), seconds, rows)
 
     def _samples(self, arm: Arm) -> Path:
         asked: list[tuple[Rung, Problem]] = []
@@ -176,7 +177,7 @@ def table(found: dict[str, list[Found]], arms: Sequence[str], rungs: list[Rung],
     for name in arms:
         runs = found[name]
         cells = [f"{_share(runs, [rung]):.1%}" for rung in rungs]
-        difference = paired_bootstrap(_differences(found[first], runs, rungs))
+        difference = _interval(_differences(found[first], runs, rungs))
         against = "" if name == first else f"{difference.mean:+.1%} ({difference.low:+.1%} to {difference.high:+.1%})"
         seconds = sum(run.seconds for run in runs) / len(runs)
         steps = _steps(found[first], runs, common) if name != first else ""
@@ -191,15 +192,20 @@ def _share(runs: list[Found], rungs: list[Rung], clean: bool = False) -> float:
     return right / sum(len(run.scores[rung].results) for run in runs for rung in rungs)
 
 
-def _differences(first: list[Found], other: list[Found], rungs: list[Rung]) -> list[float]:
+def _differences(first: list[Found], other: list[Found], rungs: list[Rung]) -> list[tuple[str, float]]:
     pairs = zip(first, other, strict=True)
     return [
-        float(new.scores[rung].results[key].right) - float(old.scores[rung].results[key].right)
+        (key, float(new.scores[rung].results[key].right) - float(old.scores[rung].results[key].right))
         for old, new in pairs
         for rung in rungs
         for key in old.scores[rung].results
         if key in new.scores[rung].results
     ]
+
+
+def _interval(found: list[tuple[str, float]], bounds: tuple[float, float] | None = (-1.0, 1.0)) -> Interval:
+    """Problems are the unit, over all seeds; how much trainings differ among themselves is not in it."""
+    return paired_bootstrap([value for _, value in found], [key for key, _ in found], bounds=bounds)
 
 
 def _solved_by_all(found: dict[str, list[Found]], arms: Sequence[str], rungs: list[Rung]) -> set[tuple[int, Rung, str]]:
@@ -221,10 +227,10 @@ def _steps(first: list[Found], other: list[Found], common: set[tuple[int, Rung, 
     if not common:
         return ""
     differences = [
-        float(other[seed].scores[rung].results[key].steps - first[seed].scores[rung].results[key].steps)
+        (key, float(other[seed].scores[rung].results[key].steps - first[seed].scores[rung].results[key].steps))
         for seed, rung, key in sorted(common, key=str)
     ]
-    found = paired_bootstrap(differences, bounds=None)
+    found = _interval(differences, bounds=None)
     return f"{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
 
 

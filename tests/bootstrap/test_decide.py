@@ -3,7 +3,7 @@
 from random import Random
 
 from openstrawberry.bootstrap.config import Exam
-from openstrawberry.bootstrap.decide import decide
+from openstrawberry.bootstrap.decide import against_the_first, decide
 from openstrawberry.bootstrap.ladder import Rung
 from openstrawberry.bootstrap.scores import Result, Score
 
@@ -83,3 +83,12 @@ def test_a_candidate_equal_to_its_base_is_almost_never_accepted():
         before, after = score(0.5, 200, seed), score(0.5, 200, seed + 1000)
         accepted += decide({BAND: before}, {BAND: after}, [BAND], [], EXAM).accepted
     assert accepted <= 12  # one-sided 2.5% of 200 is 5
+
+
+def test_small_losses_may_not_add_up_since_the_first_model():
+    accepted = decide({BAND: score(0.5)}, {BAND: score(0.9, seed=1)}, [BAND], [], EXAM)
+    lost = {rung: flipped(EASY_BEFORE[rung], 2) for rung in EASY}
+    assert against_the_first(accepted, EASY_BEFORE, EASY_BEFORE, EASY, EXAM).accepted
+    found = against_the_first(accepted, EASY_BEFORE, lost, EASY, EXAM)
+    assert not found.accepted
+    assert "since the first model" in found.reason

@@ -70,6 +70,12 @@ def test_a_ladder_of_files_in_the_order_of_its_sizes(tmp_path):
         same.train(Rung("x", 1, "hard"), 2, 0, set())
 
 
+@pytest.mark.parametrize("source", ["builtin:add?size={size}", "gym:chain_sum?size={n}"])
+def test_a_generator_without_a_seed_of_its_own_is_refused(source):
+    with pytest.raises(ValueError, match="so that every round can draw problems"):
+        Family(name="x", train=source, heldout=source, sizes="1-2")
+
+
 def test_a_size_that_is_no_range_is_refused():
     with pytest.raises((SetupError, ValueError), match="such as 1-20"):
         Family(name="x", train="a", heldout="b", sizes="many")

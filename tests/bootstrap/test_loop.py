@@ -36,7 +36,11 @@ SMALL = Loop(
 
 def climb(folder: Path, hear=lambda _: None, **changes):
     loop = SMALL.model_copy(update={"out": folder, **changes})
-    return Bootstrap(loop, Settings.load(), hear).run()
+    bootstrap = Bootstrap(loop, Settings.load(), hear)
+    try:
+        return bootstrap.run()
+    finally:
+        bootstrap.close()
 
 
 def scores(lineage):
@@ -117,6 +121,14 @@ def test_killed_in_every_stage_it_ends_as_without(whole, tmp_path):
     ended, rounds, accepted = scores(found)
     assert (ended, rounds) == scores(lineage)[:2]
     assert accepted == scores(lineage)[2]
+
+
+def test_two_processes_never_climb_in_one_folder(whole):
+    folder, _, _ = whole
+    first = Bootstrap(SMALL.model_copy(update={"out": folder}), Settings.load(), lambda _: None)
+    with pytest.raises(SetupError, match="Another process is writing"):
+        climb(folder)
+    first.close()
 
 
 def test_other_settings_do_not_go_on_with_a_loop(whole):

@@ -63,7 +63,7 @@ def test_flat_is_the_bare_question_and_one_reply_that_thinks(tmp_path: Path) -> 
 
 def test_sft_and_kto_rows_hold_one_trace(tmp_path: Path) -> None:
     (row,) = rows(tmp_path / "a", format="sft")
-    assert row == {"messages": [*PROMPT, *CHOSEN], **ABOUT, "trace": RIGHT.id, "steps": 2}
+    assert row == {"messages": [*PROMPT, *CHOSEN], "given": len(PROMPT), **ABOUT, "trace": RIGHT.id, "steps": 2}
     right, wrong = rows(tmp_path / "b", format="kto")
     assert right == {"prompt": PROMPT, "completion": CHOSEN, "label": True, **ABOUT, "trace": RIGHT.id, "steps": 2}
     assert (wrong["label"], wrong["trace"], wrong["steps"]) == (False, WRONG.id, 3)

@@ -39,6 +39,7 @@ def write(tmp_path, *rows):
         ({**PAIR, "rejected": ASK}, "`rejected` that ends in a turn of the user"),
         ({**PAIR, "prompt": ASK + GOOD}, "`prompt` that ends in a turn of the assistant"),
         ({**PAIR, "offset": "much"}, "`offset` that is no number"),
+        ({**PAIR, "given": 9, "messages": ASK}, "`given` that is no number of messages"),
     ],
 )
 def test_a_row_of_another_shape_is_refused_with_its_line(tmp_path, row, why):
@@ -73,6 +74,14 @@ def test_replies_inside_the_prompt_are_not_learnt(encoder):
     talk = [*GOOD, {"role": "user", "content": "Next step?"}]
     row = encoder.pair({"prompt": ASK + talk, "chosen": talk + GOOD, "rejected": BAD})
     assert sum(row["chosen_learn"]) == 2 * sum(encoder.pair(PAIR)["chosen_learn"])
+
+
+def test_examples_that_were_given_are_not_learnt(encoder):
+    shown = [{"role": "user", "content": "What is 1 + 2?"}, *GOOD]
+    row = {"messages": shown + ASK + GOOD, "given": len(shown + ASK)}
+    learnt = sum(encoder.pair(PAIR)["chosen_learn"])
+    assert sum(label != -100 for label in encoder.conversation(row)["labels"]) == learnt
+    assert sum(encoder.itself(row)["chosen_learn"]) == learnt
 
 
 def test_ordinary_rows_take_the_share_they_were_given():

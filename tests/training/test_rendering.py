@@ -75,7 +75,7 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer):
         "{% for m in messages %}{{ '<|' + m['role'] + '|>' }}"
         "{{ m['content'] if loop.last else m['content'][:3] }}{% endfor %}"
     )
-    with pytest.raises(SetupError, match="use --rendering flat"):
+    with pytest.raises(SetupError, match="select --rendering flat"):
         Renderer(rewriting, "hf:x").encode(TALK)
 
 

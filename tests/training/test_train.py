@@ -117,7 +117,9 @@ def test_lora_is_merged_into_a_standard_folder(tmp_path, conversations, probe):
 
 def test_kto_takes_pairs_as_they_are(tmp_path, pairs):
     training = Training(Recipe(loss="kto", **QUICK), "berry", pairs, lambda _: None)
-    assert [row["label"] for row in training.rows[:4]] == [True, False, True, False]
+    labels = [row["label"] for row in training.rows]
+    assert sum(labels) == 8
+    assert labels != sorted(labels, reverse=True)  # mixed, since trl takes them in order
     training.run(tmp_path / "out")
 
 

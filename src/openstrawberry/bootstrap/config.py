@@ -28,6 +28,13 @@ class Family(Frozen):
     sizes: str | list[str]
     easy: str | list[str] | None = None
 
+    @field_validator("train", "heldout")
+    @classmethod
+    def _seeded(cls, value: str) -> str:
+        if value.startswith(("builtin:", "gym:")) and not ("{seed}" in value and "{n}" in value):
+            raise ValueError("put {n} and {seed} into it, so that every round can draw problems of its own")
+        return value
+
     @property
     def ladder(self) -> list[str]:
         """The sizes in order."""
@@ -50,11 +57,11 @@ class Sampling(Frozen):
     """How traces are made. `problems` and `samples` are per size and round."""
 
     strategy: str = "strawberry"
-    set: dict[str, Any] = Field(default_factory=dict)
+    set: dict[str, Any] = Field(default_factory=lambda: {"max_turns": 80})
     prompts: Path | None = None
     prompt_set: str | None = None
     temperature: float | None = Field(default=0.7, ge=0, le=5)
-    max_tokens: int = Field(default=128, ge=1)
+    max_tokens: int = Field(default=160, ge=1)
     problems: int = Field(default=160, ge=2)
     samples: int = Field(default=4, ge=2)
     concurrency: int = Field(default=64, ge=1)
@@ -94,7 +101,7 @@ def _builtin(name: str, sizes: str, easy: str) -> Family:
     return Family(name=name, train=source + "train", heldout=source + "held-out", sizes=sizes, easy=easy)
 
 
-def _recipes() -> list[list[Recipe]]:
+def usual_recipes() -> list[list[Recipe]]:
     """Preferences first, then supervised; and a gentler second try."""
     supervised = Recipe(method="sft", learning_rate=5e-4, epochs=3)
     return [[Recipe(), supervised], [supervised.model_copy(update={"learning_rate": 2e-4, "epochs": 2})]]
@@ -117,7 +124,7 @@ class Loop(Frozen):
     sampling: Sampling = Sampling()
     choosing: Choosing = Choosing()
     exam: Exam = Exam()
-    recipes: list[list[Recipe]] = Field(default_factory=_recipes)
+    recipes: list[list[Recipe]] = Field(default_factory=usual_recipes)
     start: Literal["last", "base"] = "last"
     seed: int = Field(default=0, ge=0, le=2**31)
     hours: float | None = Field(default=None, gt=0)

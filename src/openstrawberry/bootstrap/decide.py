@@ -7,7 +7,7 @@ Holm's correction, Holm 1979).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from openstrawberry.bootstrap.config import Exam
 from openstrawberry.bootstrap.ladder import Rung
@@ -36,8 +36,7 @@ def decide(before: Scores, after: Scores, band: Iterable[Rung], easy: Iterable[R
     held = {rung: pairs for rung in easy if (pairs := _pairs(before, after, rung))}
     pooled = [pair for pairs in held.values() for pair in pairs]
     if not changed:
-        nothing = Interval(0.0, -1.0, 1.0)
-        return Decision(False, nothing, 1.0, _kept(pooled, exam), (), "no held-out problem was answered by both")
+        return rejected("no held-out problem was answered by both", exam)
     gain = paired_bootstrap(_differences(changed))
     p = mcnemar(*zip(*changed, strict=True))
     floor = _kept(pooled, exam)
@@ -54,6 +53,22 @@ def decide(before: Scores, after: Scores, band: Iterable[Rung], easy: Iterable[R
             f"the band got better ({gain.mean:+.1%}, p = {p:.2g}) and the easy sizes held (at worst {floor.low:+.1%})"
         )
     return Decision(better and floor.holds and not fallen, gain, p, floor, fallen, reason)
+
+
+def rejected(reason: str, exam: Exam) -> Decision:
+    """A rejection without any numbers."""
+    return Decision(False, Interval(0.0, -1.0, 1.0), 1.0, _kept([], exam), (), reason)
+
+
+def against_the_first(decision: Decision, first: Scores, after: Scores, easy: Iterable[Rung], exam: Exam) -> Decision:
+    """The decision, taken back where the easy sizes may have lost more than the margin since the very first model."""
+    floor = kept(first, after, easy, exam)
+    if floor.holds:
+        return decision
+    reason = (
+        f"since the first model the easy sizes may have lost more than {exam.margin:.0%} (at worst {floor.low:+.1%})"
+    )
+    return replace(decision, accepted=False, easy=floor, reason=reason)
 
 
 def kept(before: Scores, after: Scores, easy: Iterable[Rung], exam: Exam) -> NonInferiority:

@@ -10,13 +10,15 @@ from openstrawberry.bootstrap.decide import Decision
 from openstrawberry.bootstrap.ladder import Rung
 from openstrawberry.bootstrap.scores import Score, Scores
 from openstrawberry.store.files import write_whole
+from openstrawberry.training.recipe import Recipe
 
 
 @dataclass
 class Attempt:
-    """One recipe of a round: the model it gave, its scores, the decision. `recipe` counts from 1."""
+    """One recipe of a round: the trainings done, the model they gave, its scores, the decision. Counts from 1."""
 
     recipe: int
+    trained: tuple[Recipe, ...]
     model: str
     scores: Scores
     decision: Decision
@@ -87,14 +89,14 @@ def _round(record: RoundRecord, loop: Loop) -> dict[str, Any]:
         "traces": f"{folder}/samples",
         "pairs": {"file": f"{folder}/pairs.jsonl", "rows": record.pairs},
         "conversations": {"file": f"{folder}/conversations.jsonl", "rows": record.conversations},
-        "attempts": [_attempt(attempt, loop) for attempt in record.attempts],
+        "attempts": [_attempt(attempt) for attempt in record.attempts],
     }
 
 
-def _attempt(attempt: Attempt, loop: Loop) -> dict[str, Any]:
+def _attempt(attempt: Attempt) -> dict[str, Any]:
     decision = attempt.decision
     return {
-        "recipe": [recipe.model_dump(mode="json") for recipe in loop.recipes[attempt.recipe - 1]],
+        "trained": [recipe.model_dump(mode="json") for recipe in attempt.trained],
         "model": attempt.model,
         "accepted": decision.accepted,
         "reason": decision.reason,

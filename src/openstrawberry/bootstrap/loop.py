@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from openstrawberry.bootstrap.config import Loop
-from openstrawberry.bootstrap.decide import decide
+from openstrawberry.bootstrap.decide import against_the_first, decide, rejected
 from openstrawberry.bootstrap.events import Hear, Reported, RoundEnded
 from openstrawberry.bootstrap.ladder import Ladder, Rung
 from openstrawberry.bootstrap.lineage import Attempt, Lineage, RoundRecord
@@ -28,7 +28,9 @@ from openstrawberry.errors import SetupError
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
 from openstrawberry.store.files import write_whole
+from openstrawberry.store.lock import lock
 from openstrawberry.training.loading import require_packages
+from openstrawberry.training.recipe import Recipe
 from openstrawberry.training.weights import place_of
 
 
@@ -38,6 +40,7 @@ class Standing:
 
     model: str
     scores: Scores
+    first: Scores
     used: set[str] = field(default_factory=set)
     conversations: list[Path] = field(default_factory=list)
 
@@ -59,6 +62,11 @@ class Bootstrap:
         self._began = time.monotonic()
         self._tokens: dict[Path, int] = {}
         self._claim()
+        self._lock = lock(loop.out)
+
+    def close(self) -> None:
+        """Lets go of the loop's folder."""
+        self._lock.close()
 
     def run(self) -> Lineage:
         """Climbs until the rounds, the time or the ladder are used up, or no recipe is accepted."""
@@ -83,12 +91,12 @@ class Bootstrap:
         top = {family: max((r.place for r in easy if r.family == family), default=-1) for family in self.ladder.rungs}
         rungs = [*easy, *self.ladder.above(top)]
         scores = self._measure(stages, self.loop.student, rungs, set(rungs) - set(easy), self._folder(0))
-        if not any(score.count() for score in scores.values()):
+        if not self.loop.teacher and not any(score.count() for score in scores.values()):
             raise SetupError(
                 f"{self.loop.student} solves nothing on this ladder, so there is nothing to learn from: begin with "
                 "easier sizes, or name a --teacher."
             )
-        return Standing(self.loop.student, scores)
+        return Standing(self.loop.student, scores, first=scores)
 
     def _find_easy(self, stages: Stages) -> list[Rung]:
         """Measures every family from below until a size is not passed."""
@@ -122,6 +130,7 @@ class Bootstrap:
             record.attempts.append(attempt)
             self._hear(RoundEnded(number, index + 1, attempt.decision.accepted, attempt.decision.reason))
             if attempt.decision.accepted:
+                attempt.scores = self._complete(stages, attempt, folder)
                 standing.model, standing.scores = attempt.model, attempt.scores
                 standing.conversations.append(new)
                 return ""
@@ -154,23 +163,43 @@ class Bootstrap:
         """Trains by one recipe, measures, and judges."""
         folder = self._folder(record.number)
         model = standing.model if self.loop.start == "last" else self.loop.student
-        mix = self._mix(stages, folder, standing)
+        mix = self._mix(folder, standing)
+        trained: list[Recipe] = []
         for step, recipe in enumerate(self.loop.recipes[index], start=1):
             if recipe.method == "dpo" and record.pairs < self.loop.choosing.fewest_pairs:
                 continue
             file = folder / ("pairs.jsonl" if recipe.method == "dpo" else "conversations.jsonl")
-            seeded = recipe.model_copy(update={"mix": (*recipe.mix, *mix), "seed": self.loop.seed + record.number})
-            model = stages.train(seeded, model, file, folder / f"recipe-{index + 1}" / f"{step}-{recipe.method}")
+            seed = self.loop.seed + record.number + recipe.seed
+            trained.append(recipe.model_copy(update={"mix": (*recipe.mix, *mix), "seed": seed}))
+            model = stages.train(trained[-1], model, file, folder / f"recipe-{index + 1}" / f"{step}-{recipe.method}")
+        if not trained:
+            reason = f"there are only {record.pairs} pairs, fewer than {self.loop.choosing.fewest_pairs}"
+            return Attempt(index + 1, (), model, {}, rejected(reason, self.loop.exam))
         scores = self._measure(stages, model, *self._exam(standing), folder / f"recipe-{index + 1}")
-        easy = self.ladder.below(self.ladder.frontier(standing.scores, clean=False))
-        decision = decide(standing.scores, scores, band, [r for r in easy if r not in band], self.loop.exam)
-        return Attempt(index + 1, model, scores, decision)
+        easy = [
+            rung for rung in self.ladder.below(self.ladder.frontier(standing.scores, clean=False)) if rung not in band
+        ]
+        # Several recipes are several chances to be accepted by luck.
+        exam = self.loop.exam.model_copy(update={"level": self.loop.exam.level / len(self.loop.recipes)})
+        decision = decide(standing.scores, scores, band, easy, exam)
+        if decision.accepted:  # small losses must not add up over many rounds
+            decision = against_the_first(decision, standing.first, scores, self.ladder.easy(), exam)
+        return Attempt(index + 1, tuple(trained), model, scores, decision)
 
-    def _mix(self, stages: Stages, folder: Path, standing: Standing) -> tuple[str, ...]:
+    def _complete(self, stages: Stages, attempt: Attempt, folder: Path) -> Scores:
+        """The scores of an accepted model, with every size that the next round may try."""
+        above = self.ladder.above(self.ladder.frontier(attempt.scores, self.loop.choosing.clean))
+        missing = [rung for rung in above if rung not in attempt.scores]
+        if not missing:
+            return attempt.scores
+        place = folder / f"recipe-{attempt.recipe}" / "heldout-next"
+        return {**attempt.scores, **stages.measure(attempt.model, self._heldout(missing, set(missing)), place)}
+
+    def _mix(self, folder: Path, standing: Standing) -> tuple[str, ...]:
         """What is replayed beside the new rows: traces of earlier rounds, and easy ones."""
         choosing, found = self.loop.choosing, []
-        if choosing.easy:
-            found.append(f"{self._easy_traces()}:{choosing.easy}")
+        if choosing.easy and (easy := self._easy_traces()).is_file():
+            found.append(f"{easy}:{choosing.easy}")
         if choosing.earlier and standing.conversations:
             earlier = folder / "earlier.jsonl"
             write_whole(earlier, "".join(path.read_text(encoding="utf-8") for path in standing.conversations))
@@ -201,7 +230,8 @@ class Bootstrap:
         measured on all problems: what may be learnt in this round)."""
         frontier = self.ladder.frontier(standing.scores, self.loop.choosing.clean)
         near = set(self.ladder.above(frontier))
-        return sorted({*self.ladder.below(frontier), *near}), near
+        passed = self.ladder.below(self.ladder.frontier(standing.scores, clean=False))
+        return sorted({*self.ladder.below(frontier), *passed, *near}), near
 
     def _measure(self, stages: Stages, model: str, rungs: list[Rung], near: set[Rung], folder: Path) -> Scores:
         """Scores on these rungs, and upwards from the highest until one is not passed."""

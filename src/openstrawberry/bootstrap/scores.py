@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openstrawberry.problems.problem import Problem
+from openstrawberry.selection.difficulty import outcome
 from openstrawberry.selection.steps import is_clean
 from openstrawberry.stats import wilson
 from openstrawberry.store.reading import read_traces
@@ -61,7 +62,7 @@ def read_scores(run: Path, problems: Iterable[tuple["Rung", Problem]]) -> dict["
     found: dict[Rung, dict[str, Result]] = {rung: {} for rung in rung_of.values()}
     for trace in read_traces(run):
         rung = rung_of.get(trace.problem.id)
-        void = trace.stop in ("error", "budget") or trace.verdict.status in ("timeout", "unknown")
+        void = outcome(trace.verdict.status, trace.stop) == "void"
         if rung is not None and trace.sample == 0 and not void:
             found[rung][trace.problem.id] = Result(trace.correct, is_clean(trace), trace.turns)
     return {rung: Score(results) for rung, results in found.items()}

@@ -22,6 +22,9 @@ from openstrawberry.settings import Settings
 from openstrawberry.training.recipe import Recipe
 from openstrawberry.training.train import Training
 
+TOLERATED = 0.02
+"""Share of a stage's traces that may fail for good, such as by a content filter, before the loop stops to say so."""
+
 Asked = Sequence[tuple[Rung, Problem]]
 
 
@@ -61,7 +64,7 @@ class Stages:
             strategy=sampling.strategy,
             set=sampling.set,
             prompts=sampling.prompts,
-            prompt_set=sampling.prompt_set,
+            prompt_set=sampling.prompt_set or RunConfig(model=self._loop.student).prompts_used,
             temperature=sampling.temperature,
             max_tokens=sampling.max_tokens,
             concurrency=sampling.concurrency,
@@ -79,10 +82,10 @@ class Stages:
             summary = await run.run()
             tokens = {name: max(count, 0) for name, count in summary.tokens.items()}
             self._spent[run.directory.path] = tokens["input"] - tokens["cached"] + tokens["output"]
-            if summary.failed:
+            if summary.failed > TOLERATED * summary.traces:
                 raise SetupError(
-                    f"{summary.failed} traces of this stage failed ({summary.first_error}): run the same command to "
-                    "retry them."
+                    f"{summary.failed} of {summary.traces} traces of this stage failed ({summary.first_error}): run "
+                    "the same command to retry them."
                 )
         finally:
             await run.close()
@@ -120,6 +123,7 @@ class Stages:
             balance=0.0,
             seed=self._loop.seed,
             evaluation=self._heldout,
+            drop_evaluated=True,
         )
 
     def _select(self, runs: Sequence[Path], selecting: Selecting, out: Path) -> int:

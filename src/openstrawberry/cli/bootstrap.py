@@ -47,7 +47,7 @@ def _run(file: Path | None, flags: dict[str, Any], as_json: bool, show: bool) ->
     if show:
         import yaml
 
-        print(yaml.safe_dump(loop.model_dump(mode="json", exclude_none=True), sort_keys=False), end="")
+        print(yaml.safe_dump(loop.model_dump(mode="json"), sort_keys=False), end="")
         return
     from openstrawberry.bootstrap.loop import Bootstrap
     from openstrawberry.cli.climb import open_view
@@ -63,4 +63,5 @@ def _run(file: Path | None, flags: dict[str, Any], as_json: bool, show: bool) ->
         raise Interrupted(f"Interrupted; everything so far is kept. Go on with: {command}") from None
     finally:
         view.stop()
+        bootstrap.close()
     view.finish(lineage, bootstrap.ladder)

@@ -3,7 +3,7 @@
     trl        {"prompt", "chosen", "rejected", "offset", ...}   preference pairs as message lists
     openai     {"input", "preferred_output", "non_preferred_output", "metadata"}   the same for OpenAI and Azure
     kto        {"prompt", "completion", "label", ...}   single traces, right or wrong (Ethayarajh et al. 2024)
-    sft        {"messages", ...}   right traces
+    sft        {"messages", "given", ...}   right traces; the first `given` messages were given, not written
     sharegpt   {"conversations": [{"from", "value"}], ...}   right traces, for tools that read ShareGPT
 
 Two renderings: `chat`, the turns as they were, and `flat`, the steps joined into one reply (`<think>`, the steps,
@@ -84,7 +84,7 @@ def _single(pick: Single, told: tuple[Trace, list[Turn]], options: Selecting) ->
     if options.format == "sharegpt":
         said = [{"from": _SHAREGPT[each["role"]], "value": each["content"]} for each in (*prompt, *reply)]
         return {"conversations": said, **about}
-    return {"messages": [*prompt, *reply], **about}
+    return {"messages": [*prompt, *reply], "given": len(prompt), **about}
 
 
 def _about(trace: Trace) -> Row:

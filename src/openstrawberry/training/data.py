@@ -7,7 +7,7 @@ conversation with itself: its preference term has no gradient, so only the likel
 
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +67,18 @@ def _checked(path: Path, number: int, line: str, shape: str) -> Row:
                 raise wrong("has a `label` that is neither true nor false")
         elif reason := _fault(row[key], ends_in_reply=key != "prompt"):
             raise wrong(f"has a `{key}` that {reason}")
-    offset = row.get("offset", 0.0)
-    if isinstance(offset, bool) or not isinstance(offset, int | float) or not abs(offset) < 1e6:
-        raise wrong("has an `offset` that is no number")
+    if reason := _odd_number(row):
+        raise wrong(reason)
     return row
+
+
+def _odd_number(row: Row) -> str:
+    given, offset = row.get("given", 0), row.get("offset", 0.0)
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given < len(row.get("messages", [0, 0])):
+        return "has a `given` that is no number of messages before the last"
+    if isinstance(offset, bool) or not isinstance(offset, int | float) or not abs(offset) < 1e6:
+        return "has an `offset` that is no number"
+    return ""
 
 
 def _fault(messages: object, ends_in_reply: bool) -> str:
@@ -100,7 +108,7 @@ class Encoder:
 
     def itself(self, row: Row) -> Row:
         """An ordinary conversation as a pair with itself."""
-        prompt, reply = _split(row["messages"])
+        prompt, reply = _split(row)
         return self._pair(prompt, reply, reply, 0.0)
 
     def labelled(self, row: Row) -> Row:
@@ -117,12 +125,12 @@ class Encoder:
 
     def wanted(self, row: Row) -> Row:
         """An ordinary conversation as a row of KTO."""
-        prompt, reply = _split(row["messages"])
+        prompt, reply = _split(row)
         return self.labelled({"prompt": prompt, "completion": reply, "label": True})
 
     def conversation(self, row: Row) -> Row:
         """A supervised row."""
-        found = self._renderer.encode(row["messages"])
+        found = self._renderer.encode(row["messages"], int(row.get("given", 0)))
         self.lengths.append(len(found))
         return {
             "input_ids": found.ids,
@@ -144,27 +152,15 @@ class Encoder:
         }
 
     def _completion(self, prompt: Messages, rest: Messages) -> tuple[Encoded, int]:
-        """The whole conversation, replies inside the prompt not learnt, and where the first learnt token stands."""
-        whole = self._renderer.encode([*prompt, *rest])
-        before = sum(message["role"] == "assistant" for message in prompt)
-        learn = whole.learn if not before else _forget(whole.learn, before)
-        start = learn.index(True) if True in learn else len(whole)
-        return Encoded(whole.ids, learn), start
+        """The whole conversation, and where the first learnt token stands; replies inside the prompt are not learnt."""
+        whole = self._renderer.encode([*prompt, *rest], given=len(prompt))
+        return whole, whole.learn.index(True) if True in whole.learn else len(whole)
 
 
-def _forget(learn: Sequence[bool], turns: int) -> list[bool]:
-    """The marks without those of the first `turns` runs of learnt tokens."""
-    marks, seen, inside = [], 0, False
-    for mark in learn:
-        seen += mark and not inside
-        inside = mark
-        marks.append(mark and seen > turns)
-    return marks
-
-
-def _split(messages: Messages) -> tuple[Messages, Messages]:
-    """A conversation before and from its first reply."""
-    first = next(index for index, message in enumerate(messages) if message["role"] == "assistant")
+def _split(row: Row) -> tuple[Messages, Messages]:
+    """A conversation before and from the first reply that the model itself wrote."""
+    messages, given = row["messages"], int(row.get("given", 0))
+    first = next(i for i, message in enumerate(messages) if message["role"] == "assistant" and i >= given)
     return messages[:first], messages[first:]
 
 

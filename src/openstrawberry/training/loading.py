@@ -35,18 +35,17 @@ def tokenizer(place: str, spec: str) -> Any:
     return tokenizer
 
 
-def parameters(place: str, spec: str) -> int:
-    """How many parameters the model has, without loading its weights."""
+def sketch(place: str, spec: str) -> Any:
+    """The model without its weights, to count and measure."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(place))
+            return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(place))
     except (OSError, ValueError) as error:
         told = " ".join(str(error).split())[:200]
         raise SetupError(f"{spec} cannot be loaded ({told}): check the folder or the name after --model.") from error
-    return sum(p.numel() for p in model.parameters())
 
 
 def lora_parameters(model: Any, rank: int) -> int:

@@ -6,7 +6,7 @@ all others play where they are. Nothing of it is recorded: a probe steers a trai
 
 import asyncio
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,20 @@ LIMIT = 100
 """Problems played at most; a source without an end must not hold up a training."""
 
 
-def open_probe(source: str, light: bool, spec: str, tokenizer: Any) -> Play:
-    """What plays the problems of `source` with the weights as they are.
+def open_probe(source: str, light: bool, spec: str, tokenizer: Any, learnt: Set[str]) -> Play:
+    """What plays the problems of `source` with the weights as they are. `learnt`: ids of the problems trained on.
 
     Raises:
-        SetupError: the source cannot be read, or is empty.
+        SetupError: the source cannot be read, is empty, or has problems that are trained on.
     """
     problems = list(islice(load_problems(source, known_verifiers=VERIFIERS.names()), LIMIT))
     if not problems:
         raise SetupError(f"--probe {source} has no problems: name a source that `strawberry problems` shows.")
+    if both := sum(problem.id in learnt for problem in problems):
+        raise SetupError(
+            f"{both} of the {len(problems)} problems of --probe {source} are trained on, so they measure nothing: name "
+            "problems that the traces are not about."
+        )
     config = RunConfig(model=spec)
 
     def play(live: Any) -> tuple[int, int]:

@@ -50,38 +50,46 @@ class Renderer:
         self.name = name
         self.tokenizer = tokenizer
 
-    def encode(self, messages: Sequence[dict[str, str]]) -> Encoded:
-        """Tokens of a whole conversation, assistant turns marked as learnt.
+    def encode(self, messages: Sequence[dict[str, str]], given: int = 0) -> Encoded:
+        """Tokens of a whole conversation, assistant turns marked as learnt, but for those among the first `given`.
 
         Raises:
             SetupError: the template rewrites earlier turns when later ones come, so that what the model read while it
                 wrote cannot be rebuilt.
         """
         text = self._render(messages)
-        spans = self._spans(messages, text)
+        spans = self._spans(messages, text, given)
         found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         return Encoded(list(found["input_ids"]), _within(found["offset_mapping"], spans))
 
-    def _spans(self, messages: Sequence[dict[str, str]], text: str) -> list[tuple[int, int]]:
-        """Where in `text` each assistant turn begins and ends, its end-of-turn mark included."""
+    def _spans(self, messages: Sequence[dict[str, str]], text: str, given: int) -> list[tuple[int, int]]:
+        """Where in `text` each assistant turn begins and ends: its end mark included, space behind that not."""
         spans = []
         for index, message in enumerate(messages):
-            if message["role"] == "assistant":
+            if message["role"] == "assistant" and index >= given:
                 before = self._render(messages[:index], add_generation_prompt=True)
                 whole = self._render(messages[: index + 1])
                 if not (text.startswith(before) and text.startswith(whole) and whole.startswith(before)):
                     raise SetupError(
                         f"The chat template of {self.name} renders earlier turns differently once later ones follow, "
-                        "so multi-turn traces cannot be learnt as they were: use --rendering flat, or a template that "
-                        "only appends."
+                        "so multi-turn traces cannot be learnt as they were: make the file with `strawberry select "
+                        "--rendering flat`, or use a template that only appends."
                     )
-                spans.append((len(before), len(whole)))
+                spans.append((len(before), len(whole.rstrip())))
         return spans
 
     def _render(self, messages: Sequence[dict[str, str]], add_generation_prompt: bool = False) -> str:
-        text: str = self.tokenizer.apply_chat_template(
-            list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
-        )
+        from jinja2.exceptions import TemplateError
+
+        try:
+            text: str = self.tokenizer.apply_chat_template(
+                list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
+            )
+        except TemplateError as error:  # such as a template that knows no system turn
+            raise SetupError(
+                f"The chat template of {self.name} cannot render these traces ({error}): choose another model, or make "
+                "traces whose prompts have only the roles that it knows (--prompts)."
+            ) from error
         return text
 
 

@@ -7,6 +7,7 @@ whole or not at all.
 import contextlib
 import hashlib
 import json
+import random
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from openstrawberry.errors import SetupError
+from openstrawberry.store.lock import lock
 from openstrawberry.training import card, data, hardware, loading, memory, weights
 from openstrawberry.training.preview import pieces, sequences
 from openstrawberry.training.probe import open_probe
@@ -64,11 +66,14 @@ class Training:
         encoder = data.Encoder(self.renderer)
         self.rows = self._encode(encoder)
         self.longest = max(encoder.lengths)
-        self._parameters = loading.parameters(self.place, model)
+        self._sketch = loading.sketch(self.place, model)
+        self._parameters = sum(p.numel() for p in self._sketch.parameters())
         self.max_length = self._limit()
         self._warn_of_cuts(encoder.lengths)
+        if recipe.method == "sft":  # trl cuts pairs, but takes tokenised conversations as they are
+            self.rows = [{name: tokens[: self.max_length] for name, tokens in row.items()} for row in self.rows]
         light = self.light and not recipe.lora  # an adapter has no step graph until it is merged
-        self._play = open_probe(recipe.probe, light, model, self.tokenizer) if recipe.probe else None
+        self._play = open_probe(recipe.probe, light, model, self.tokenizer, self.problems) if recipe.probe else None
 
     def run(self, out: Path) -> Trained:
         """Trains, or goes on, and writes the folder `out`.
@@ -80,6 +85,10 @@ class Training:
             raise SetupError(f"{out} exists: choose another folder with --out, or delete it.")
         work = out.with_name(out.name + ".work")
         self._claim(work)
+        with lock(work):
+            return self._run(work, out)
+
+    def _run(self, work: Path, out: Path) -> Trained:
         began = time.monotonic()
         trainer, watch = self._trainer(work)
         with loading.explained(self.hardware.device):
@@ -129,8 +138,14 @@ class Training:
         one = encoder.conversation if sft else encoder.labelled if kto else encoder.pair
         other = encoder.conversation if sft else encoder.wanted if kto else encoder.itself
         mixes = [data.parse_mix(text) for text in self.recipe.mix]
-        pools = [([other(row) for row in data.read_rows(path, "conversations")], share) for path, share in mixes]
-        return data.mixed([one(row) for row in self.source], pools, self.recipe.seed)
+        read = [(data.read_rows(path, "conversations"), share) for path, share in mixes]
+        everything = [*self.source, *(row for rows, _ in read for row in rows)]
+        self.problems = {str(row["problem"]) for row in everything if "problem" in row}
+        pools = [([other(row) for row in rows], share) for rows, share in read]
+        found = data.mixed([one(row) for row in self.source], pools, self.recipe.seed)
+        if kto:  # trl takes KTO's rows in order, and pairs neighbours for its reference point
+            random.Random(self.recipe.seed).shuffle(found)
+        return found
 
     def _limit(self) -> int:
         context = loading.context(self.place)
@@ -158,11 +173,11 @@ class Training:
 
         lora = bool(self.recipe.lora)
         attention = self.hardware.attention(self._parameters)
+        arguments = self._arguments(attention)
         with loading.quietly(work / "trl.log"), loading.explained(self.hardware.device):
             model = AutoModelForCausalLM.from_pretrained(
                 self.place, dtype=self.hardware.dtype(lora), attn_implementation=attention
             )
-        arguments = self._arguments(model, attention)
         watch = Watch(
             self._tell,
             work / "training.jsonl",
@@ -178,15 +193,18 @@ class Training:
         silence(trainer)
         return trainer, watch
 
-    def _arguments(self, model: Any, attention: str) -> dict[str, Any]:
+    def _arguments(self, attention: str) -> dict[str, Any]:
         recipe = self.recipe
         usual = loading.device_batch(self._parameters, recipe.method)
-        device_batch = min(recipe.per_device_batch or usual, recipe.batch_size)
+        wanted = min(recipe.per_device_batch or usual, recipe.batch_size)
+        device_batch = max(size for size in range(1, wanted + 1) if recipe.batch_size % size == 0)
+        if recipe.method == "dpo" and recipe.loss == "kto" and device_batch < 2:
+            raise SetupError("KTO compares the rows of a batch, so it needs two at a time: raise --per-device-batch.")
         sides = 1 if recipe.method == "sft" else 2
         arguments = self.hardware.arguments(self._parameters)
-        trained = loading.lora_parameters(model, recipe.lora) if recipe.lora else 0
+        trained = loading.lora_parameters(self._sketch, recipe.lora) if recipe.lora else 0
         load = memory.load_of(
-            model,
+            self._sketch,
             device_batch * sides,
             self.max_length,
             trained,
@@ -197,7 +215,7 @@ class Training:
         return {
             **arguments,
             "per_device_train_batch_size": device_batch,
-            "gradient_accumulation_steps": -(-recipe.batch_size // device_batch),
+            "gradient_accumulation_steps": recipe.batch_size // device_batch,
             "learning_rate": recipe.rate(self._parameters, bool(recipe.lora)),
             "num_train_epochs": recipe.epochs,
             "max_steps": recipe.steps or -1,
@@ -228,6 +246,11 @@ class Training:
         identity = json.dumps(self._identity(), sort_keys=True)
         mark = work / "training.json"
         if not (mark.is_file() and mark.read_text(encoding="utf-8") == identity):
+            if work.exists() and not mark.is_file():
+                raise SetupError(f"{work} is in the way: move it elsewhere, or choose another folder with --out.")
+            if work.exists():
+                lock(work).close()  # another process may be training there
+                self._tell(Notice(f"The checkpoints in {work} are of another training, and are begun anew."))
             shutil.rmtree(work, ignore_errors=True)
             try:
                 work.mkdir(parents=True)
@@ -257,7 +280,6 @@ class Training:
 
             export_onnx(finished)
         spec = weights.spec_of(out, self.light)
-        problems = {str(row["problem"]) for row in self.source if "problem" in row}
         card.write(
             finished,
             {
@@ -270,8 +292,9 @@ class Training:
                 "recipe": self.recipe.model_dump(mode="json"),
                 **facts,
             },
-            problems | card.trained_on(Path(self.place)),
+            self.problems | card.trained_on(Path(self.place)),
         )
+        shutil.copyfile(work / "training.jsonl", finished / "training.jsonl")
         finished.rename(out)
         return spec
 

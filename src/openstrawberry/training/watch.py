@@ -32,6 +32,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Starts the clock; a resumed training counts its own steps only."""
         self._began, self._first = time.monotonic(), state.global_step
+        rights = {step: count for step, count in self._read().items() if step <= state.global_step}
+        self._scores.write_text(json.dumps(rights))  # what comes after the checkpoint is played again
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
         """One line of progress."""
@@ -58,14 +60,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             return
         right, problems = self._play(model)
         self._note(Probed(state.global_step, right, problems))
-        found = self._read()
-        if right > found["right"]:
+        rights = self._read()
+        if right > max(rights.values(), default=-1):
             model.save_pretrained(self.best)
-            found = {"right": right, "step": state.global_step, "worse": 0}
-        else:
-            found["worse"] += 1
-        self._scores.write_text(json.dumps(found))
-        if found["worse"] >= self._patience and not last:
+        rights[state.global_step] = right
+        self._scores.write_text(json.dumps(rights))
+        best = min(step for step, count in rights.items() if count == max(rights.values()))
+        if sum(step > best for step in rights) >= self._patience and not last:
             self._note(Notice(f"Stopped at step {state.global_step}: the held-out pass rate no longer rises."))
             control.should_training_stop = True
 
@@ -73,12 +74,12 @@ class Watch(TrainerCallback):  # type: ignore[misc]
     def _scores(self) -> Path:
         return self.best.with_suffix(".json")
 
-    def _read(self) -> dict[str, int]:
+    def _read(self) -> dict[int, int]:
+        """What was right at each probed step."""
         try:
-            found: dict[str, int] = json.loads(self._scores.read_text())
-            return found
+            return {int(step): int(count) for step, count in json.loads(self._scores.read_text()).items()}
         except (OSError, ValueError):
-            return {"right": -1, "step": 0, "worse": 0}
+            return {}
 
     def _note(self, progress: Progress) -> None:
         with self._log.open("a", encoding="utf-8") as out:
