@@ -78,7 +78,8 @@ def test_nothing_held_out_is_ever_learnt_and_no_problem_comes_back(whole):
     rounds = []
     for record in lineage.rounds:
         run = folder / f"round-{record.number:02d}"
-        rows = [json.loads(line) for name in ("pairs", "conversations") for line in (run / f"{name}.jsonl").open()]
+        files = [run / f"{name}.jsonl" for name in ("pairs", "conversations")]
+        rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
         assert {recognise(row["question"]).split for row in rows} == {"train"}
         rounds.append({trace.problem.id for trace in read_traces(run / "samples")})
         for attempt in record.attempts:
