@@ -27,7 +27,7 @@ SOURCE = "builtin:add?size={size}&n={n}&seed={seed}&split="
 SMALL = Loop(
     rounds=2,
     ladder=[Family(name="add", train=SOURCE + "train", heldout=SOURCE + "held-out", sizes="3-9", easy="4-5")],
-    sampling=Sampling(problems=8, samples=4),
+    sampling=Sampling(problems=8, samples=4, max_tokens=64, set={"max_turns": 18}),
     choosing=Choosing(easy_problems=3, fewest_pairs=1),
     exam=Exam(problems=14, easy_problems=4, margin=0.9, level=0.9, reach=1),
     recipes=[[Recipe(batch_size=8, steps=2), Recipe(method="sft", batch_size=8, steps=6, save_every=2)]],
