@@ -4,27 +4,30 @@
 
 Every seed samples training problems of its own once (the sizes just above the embedded model's easy ones, as the loop
 does). Every arm of that seed learns from those same traces and answers the same held-out problems: arms are paired by
-problem, and differ in nothing but what their name says. The same command again continues.
+problem, and differ in nothing but what their name says. The last two arms are a second round, one size higher: it
+samples with the `dpo+sft` model, and goes on from that model, or starts from the first one with the traces of both
+rounds. The same command again continues.
 
-Printed after every seed: the share right at each size above the easy ones, pooled, and its difference to the first arm
-with a 95% interval over all seeds' problems; the share right in every step; the easy sizes pooled; the mean difference
-in steps to the first arm on the problems that every arm solved with every step right; seconds of training.
+Printed at the end: per arm the share right at each size, pooled, and in every step, the easy sizes pooled, seconds of
+training; and for pairs of arms the differences over all seeds' problems with 95% intervals: right, right in every step,
+and in steps, on the problems that both solved with every step right.
 """
 
 import argparse
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from openstrawberry.bootstrap.config import Loop, usual_recipes
+from tables import Found, compared, table
+
+from openstrawberry.bootstrap.config import Exam, Loop, Sampling, usual_recipes
 from openstrawberry.bootstrap.ladder import Ladder, Rung
-from openstrawberry.bootstrap.scores import Score
 from openstrawberry.bootstrap.stages import Asked, Stages
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
-from openstrawberry.stats import Interval, paired_bootstrap
+from openstrawberry.store.files import write_whole
 from openstrawberry.training.recipe import Recipe
 
 DPO, SFT = usual_recipes()[0]  # what the loop does
@@ -32,13 +35,18 @@ DPO, SFT = usual_recipes()[0]  # what the loop does
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to learn. `easy`: share of easy traces mixed in. `checks`: whether traces hold "are you sure?" turns."""
+    """One way to learn.
+
+    `easy`: share of easy traces mixed in; `checks`: whether traces hold "are you sure?" turns; `second`: a second round
+    that starts from "last" or from the "first" model.
+    """
 
     recipes: Sequence[Recipe]
     skew: float = 0.5
     clean: bool = True
     easy: float = 0.15
     checks: bool = True
+    second: str = ""
     told: str = ""
 
 
@@ -57,16 +65,31 @@ ARMS = {
     "no-replay": Arm([DPO, SFT], easy=0.0, told="dpo+sft without easy traces"),
     "lucky": Arm([DPO, SFT], clean=False, told="dpo+sft on every right trace, clean or not"),
     "no-checks": Arm([DPO, SFT], checks=False, told='dpo+sft on traces without "are you sure?"'),
+    "second-last": Arm(
+        [DPO, SFT], second="last", told="second round: on from dpo+sft, 20% of the first round mixed in"
+    ),
+    "second-first": Arm([DPO, SFT], second="first", told="second round: from the first model, traces of both rounds"),
 }
 
-
-@dataclass
-class Found:
-    """What one arm of one seed gave."""
-
-    scores: dict[Rung, Score]
-    seconds: float = 0.0
-    rows: dict[str, int] = field(default_factory=dict)
+COMPARED = [
+    ("base", "dpo+sft"),
+    ("base", "sft"),
+    ("base", "dpo"),
+    ("base", "dpo-only"),
+    ("base", "kto"),
+    ("sft", "dpo+sft"),
+    ("dpo-no-replay", "dpo"),
+    ("dpo-no-replay", "dpo-only"),
+    ("no-skew", "dpo+sft"),
+    ("no-skew", "skew-2"),
+    ("dpo-no-skew", "dpo"),
+    ("dpo-no-skew", "dpo-skew-2"),
+    ("no-replay", "dpo+sft"),
+    ("lucky", "dpo+sft"),
+    ("no-checks", "dpo+sft"),
+    ("second-first", "second-last"),
+]
+"""Pairs of arms that differ in one thing: what the second has over the first."""
 
 
 class Study:
@@ -75,35 +98,75 @@ class Study:
     def __init__(self, seed: int, folder: Path) -> None:
         self.folder = folder / f"seed-{seed}"
         self.seed = seed
-        self.loop = Loop(seed=seed)
+        self.loop = Loop(seed=seed, sampling=Sampling(problems=100), exam=Exam(problems=100, easy_problems=15))
         self.ladder = Ladder(self.loop)
-        self.band = self.ladder.above(self._tops())
+
+    def bands(self) -> dict[bool, list[Rung]]:
+        """The sizes of the first round (False) and of the second (True)."""
+        easy = self.ladder.easy()
+        tops = {family: max(rung.place for rung in easy if rung.family == family) for family in self.ladder.rungs}
+        higher = {family: place + 1 for family, place in tops.items()}
+        return {False: self.ladder.above(tops), True: self.ladder.above(higher)}
 
     def run(self, name: str) -> Found:
         """Trains and measures one arm, or reads what is there."""
         arm, folder = ARMS[name], self.folder / name
-        stages = self._stages(arm)
-        model, rows, began = self.loop.student, {}, time.monotonic()
+        model, seconds = self.loop.student, 0.0
         if arm.recipes:
-            samples = self._samples(arm)
-            pairs, conversations = folder / "pairs.jsonl", folder / "conversations.jsonl"
-            rows = {"pairs": stages.pairs([samples], pairs), "traces": stages.conversations([samples], conversations)}
-            mix = (f"{self._easy()}:{arm.easy}",) if arm.easy else ()
+            model, seconds = self._train(arm, folder)
+        scores = self._stages(ARMS["base"]).measure(model, self._exam(bool(arm.second)), folder / "heldout")
+        return Found(scores, seconds)
+
+    def _train(self, arm: Arm, folder: Path) -> tuple[str, float]:
+        """Trains an arm: (its model, seconds of training)."""
+        stages, model = self._stages(arm), self.loop.student
+        runs = [self._samples(arm)]
+        mix = [f"{self._easy()}:{arm.easy}"] if arm.easy else []
+        if arm.second:
+            first = runs[0]
+            runs.append(self._second_samples())
+            if arm.second == "last":
+                model, runs = self._default(), runs[1:]
+                earlier = self.folder / "earlier.jsonl"
+                if not earlier.is_file():
+                    stages.conversations([first], earlier)
+                mix.append(f"{earlier}:{self.loop.choosing.earlier}")
+        pairs, conversations = folder / "pairs.jsonl", folder / "conversations.jsonl"
+        if not conversations.is_file():
+            stages.pairs(runs, pairs)
+            stages.conversations(runs, conversations)
+        spent = []
+        for step, recipe in enumerate(arm.recipes, start=1):
+            seeded = recipe.model_copy(update={"mix": tuple(mix), "seed": self.seed})
+            file, out = pairs if recipe.method == "dpo" else conversations, folder / f"{step}-{recipe.method}"
+            timed = folder / f"{step}-seconds.json"
             began = time.monotonic()
-            for step, recipe in enumerate(arm.recipes, start=1):
-                seeded = recipe.model_copy(update={"mix": mix, "seed": self.seed})
-                file = pairs if recipe.method == "dpo" else conversations
-                model = stages.train(seeded, model, file, folder / f"{step}-{recipe.method}")
-        seconds = self._timed(folder, time.monotonic() - began)
-        return Found(self._stages(ARMS["base"]).measure(model, self._exam(), folder / "heldout"), seconds, rows)
+            fresh = not out.is_dir()
+            model = stages.train(seeded, model, file, out)
+            if fresh:
+                write_whole(timed, json.dumps(time.monotonic() - began))
+            spent.append(float(json.loads(timed.read_text())))
+        return model, sum(spent)
+
+    def _default(self) -> str:
+        """The model of the loop's own recipe after the first round."""
+        return self._train(ARMS["dpo+sft"], self.folder / "dpo+sft")[0]
 
     def _samples(self, arm: Arm) -> Path:
-        asked: list[tuple[Rung, Problem]] = []
-        for rung in self.band:
-            asked += [(rung, p) for p in self.ladder.train(rung, self.loop.sampling.problems, self.seed + 1000, set())]
         out = self.folder / ("samples" if arm.checks else "samples-without-checks")
-        stages = self._stages(arm)
-        return stages.play("sample", self.loop.student, asked, self.loop.sampling.samples, self.seed + 1000, out)
+        return self._sampled(self._stages(arm), self.loop.student, self._drawn(False, set()), 1000, out)
+
+    def _second_samples(self) -> Path:
+        used = {problem.id for _, problem in self._drawn(False, set())}
+        drawn = self._drawn(True, used)
+        return self._sampled(self._stages(ARMS["base"]), self._default(), drawn, 2000, self.folder / "samples-second")
+
+    def _sampled(self, stages: Stages, model: str, asked: Asked, offset: int, out: Path) -> Path:
+        return stages.play("sample", model, asked, self.loop.sampling.samples, self.seed + offset, out)
+
+    def _drawn(self, second: bool, without: set[str]) -> list[tuple[Rung, Problem]]:
+        count, seed = self.loop.sampling.problems, self.seed + (2000 if second else 1000)
+        return [(rung, p) for rung in self.bands()[second] for p in self.ladder.train(rung, count, seed, without)]
 
     def _easy(self) -> Path:
         file = self.folder / "easy.jsonl"
@@ -116,32 +179,18 @@ class Study:
             stages.conversations([self.folder / "easy"], file)
         return file
 
-    def _exam(self) -> Asked:
-        counts = [(rung, self.loop.exam.problems) for rung in self.band]
+    def _exam(self, second: bool) -> Asked:
+        counts = [(rung, self.loop.exam.problems) for rung in self.bands()[second]]
         counts += [(rung, self.loop.exam.easy_problems) for rung in self.ladder.easy()]
         return [(rung, problem) for rung, count in counts for problem in self.ladder.heldout(rung)[:count]]
 
     def _stages(self, arm: Arm) -> Stages:
         choosing = self.loop.choosing.model_copy(update={"skew": arm.skew, "clean": arm.clean})
-        sampling = (
-            self.loop.sampling
-            if arm.checks
-            else self.loop.sampling.model_copy(update={"prompts": no_checks(self.folder)})
-        )
+        sampling = self.loop.sampling
+        if not arm.checks:
+            sampling = sampling.model_copy(update={"prompts": no_checks(self.folder)})
         loop = self.loop.model_copy(update={"choosing": choosing, "sampling": sampling})
         return Stages(loop, Settings.load(), lambda _: None, 1, self.ladder.heldout_sources())
-
-    def _tops(self) -> dict[str, int]:
-        easy = self.ladder.easy()
-        return {family: max(rung.place for rung in easy if rung.family == family) for family in self.ladder.rungs}
-
-    def _timed(self, folder: Path, seconds: float) -> float:
-        """The time of the run that trained; later ones only read."""
-        file = folder / "seconds.json"
-        if not file.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(seconds))
-        return float(json.loads(file.read_text()))
 
 
 def no_checks(folder: Path) -> Path:
@@ -158,80 +207,20 @@ def no_checks(folder: Path) -> Path:
     return out
 
 
-def table(found: dict[str, list[Found]], arms: Sequence[str], rungs: list[Rung], easy: list[Rung]) -> str:
-    """Markdown: a row per arm."""
-    first = arms[0]
-    header = [
-        "arm",
-        *map(str, rungs),
-        "band",
-        f"band against {first}",
-        "clean",
-        "easy pooled",
-        "steps",
-        "seconds",
-        "what",
-    ]
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    common = _solved_by_all(found, arms, [*rungs, *easy])
-    for name in arms:
-        runs = found[name]
-        cells = [f"{_share(runs, [rung]):.1%}" for rung in rungs]
-        difference = _interval(_differences(found[first], runs, rungs))
-        against = "" if name == first else f"{difference.mean:+.1%} ({difference.low:+.1%} to {difference.high:+.1%})"
-        seconds = sum(run.seconds for run in runs) / len(runs)
-        steps = _steps(found[first], runs, common) if name != first else ""
-        cells += [f"{_share(runs, rungs):.1%}", against, f"{_share(runs, rungs, clean=True):.1%}"]
-        cells += [f"{_share(runs, easy):.1%}", steps, f"{seconds:.0f}", ARMS[name].told]
-        lines.append("| " + " | ".join([name, *cells]) + " |")
-    return "\n".join(lines)
-
-
-def _share(runs: list[Found], rungs: list[Rung], clean: bool = False) -> float:
-    right = sum(run.scores[rung].count(clean) for run in runs for rung in rungs)
-    return right / sum(len(run.scores[rung].results) for run in runs for rung in rungs)
-
-
-def _differences(first: list[Found], other: list[Found], rungs: list[Rung]) -> list[tuple[str, float]]:
-    pairs = zip(first, other, strict=True)
-    return [
-        (key, float(new.scores[rung].results[key].right) - float(old.scores[rung].results[key].right))
-        for old, new in pairs
-        for rung in rungs
-        for key in old.scores[rung].results
-        if key in new.scores[rung].results
-    ]
-
-
-def _interval(found: list[tuple[str, float]], bounds: tuple[float, float] | None = (-1.0, 1.0)) -> Interval:
-    """Problems are the unit, over all seeds; how much trainings differ among themselves is not in it."""
-    return paired_bootstrap([value for _, value in found], [key for key, _ in found], bounds=bounds)
-
-
-def _solved_by_all(found: dict[str, list[Found]], arms: Sequence[str], rungs: list[Rung]) -> set[tuple[int, Rung, str]]:
-    """Problems that every arm solved cleanly, so that their steps can be compared at equal size."""
-    sets = [
-        {
-            (seed, rung, key)
-            for seed, run in enumerate(found[name])
-            for rung in rungs
-            for key, result in run.scores[rung].results.items()
-            if result.good
-        }
-        for name in arms
-    ]
-    return set.intersection(*sets)
-
-
-def _steps(first: list[Found], other: list[Found], common: set[tuple[int, Rung, str]]) -> str:
-    if not common:
-        return ""
-    differences = [
-        (key, float(other[seed].scores[rung].results[key].steps - first[seed].scores[rung].results[key].steps))
-        for seed, rung, key in sorted(common, key=str)
-    ]
-    found = _interval(differences, bounds=None)
-    return f"{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
+def report(studies: Sequence[Study], found: dict[str, list[Found]]) -> str:
+    """All tables over the seeds that have every arm asked for."""
+    bands, easy = studies[0].bands(), studies[0].ladder.easy()
+    told = {name: ARMS[name].told for name in found}
+    parts = []
+    for second in (False, True):
+        arms = {name: runs for name, runs in found.items() if bool(ARMS[name].second) == second}
+        if arms:
+            parts.append(table(arms, bands[second], easy, told))
+    pairs = [(one, other) for one, other in COMPARED if one in found and other in found]
+    if pairs:
+        rows = [(one, other, found[one], found[other], bands[bool(ARMS[one].second)]) for one, other in pairs]
+        parts.append(compared(rows, easy))
+    return "\n\n".join(parts)
 
 
 def main() -> None:
@@ -242,15 +231,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/learning"))
     arguments = parser.parse_args()
     arms = arguments.arms.split(",")
+    studies = [Study(seed, arguments.out) for seed in range(arguments.first, arguments.first + arguments.seeds)]
     found: dict[str, list[Found]] = {name: [] for name in arms}
-    study = None
-    for seed in range(arguments.first, arguments.first + arguments.seeds):
-        study = Study(seed, arguments.out)
+    for study in studies:
         for name in arms:
             began = time.monotonic()
             found[name].append(study.run(name))
-            print(f"seed {seed} {name}: {time.monotonic() - began:.0f} s, {found[name][-1].rows}", flush=True)
-        print(table(found, arms, study.band, study.ladder.easy()), flush=True)
+            print(f"seed {study.seed} {name}: {time.monotonic() - began:.0f} s", flush=True)
+    print(report(studies, found), flush=True)
 
 
 if __name__ == "__main__":

@@ -158,3 +158,12 @@ def test_options_are_checked_by_name_and_value() -> None:
         open_strategy("strawberry", {"max_turns": -3})
     with pytest.raises(SetupError, match="did you mean 'strawberry'"):
         open_strategy("strawbery", {})
+
+
+def test_replies_that_are_cut_again_and_again_end_a_lost_game() -> None:
+    task = Task(PROBLEM, BRIEF)
+    answer = play(Strawberry(max_turns=50), task, ["1 and 2 and 3 and"], finish="length")
+    assert (answer.text, answer.stop) == ("", "truncated")
+    assert len(users(task)) == 3
+    whole = play(Strawberry(max_turns=50), Task(PROBLEM, BRIEF), ["1 and 2 and 3 and"])
+    assert whole.stop == "max_turns"

@@ -26,6 +26,9 @@ class Strawberry(Strategy):
     max_turns: int = Field(
         default=40, ge=1, le=1_000_000, description="replies after which the trace ends without an answer"
     )
+    max_cut: int = Field(
+        default=3, ge=1, le=1_000_000, description="replies cut at --max-tokens after which the trace counts as lost"
+    )
     final_every: int = Field(default=9, ge=0, description="ask for the final answer every N turns; 0 never asks")
     temperature: float | None = Field(default=None, ge=0, description="fixed temperature; unset climbs as below")
     temperature_start: float = Field(default=0.3, ge=0, description="temperature of the first turns")
@@ -38,6 +41,7 @@ class Strawberry(Strategy):
         prompts = task.prompts
         # One wording per problem: its samples begin alike, so they share a prompt cache and pair up as preferences.
         node = task.system(task.shared_random("system").choice(prompts.pool("system")))
+        cut = 0
         for turn in range(self.max_turns):
             node = task.user(self.prompt(task, turn), after=node)
             node = yield Ask(node, temperature=self.temperature_at(turn))
@@ -46,6 +50,9 @@ class Strawberry(Strategy):
                 return Answer(answer, node, method="final_answer")
             if node.finish_reason == "filter":
                 return Answer("", node, stop="refused")
+            cut += node.finish_reason == "length"
+            if cut == self.max_cut:  # a tiny step that never ends: the model rambles, and every turn costs the most
+                return Answer("", node, stop="truncated")
         return Answer("", node, stop="max_turns")
 
     def prompt(self, task: Task, turn: int) -> str:
