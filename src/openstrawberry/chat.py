@@ -50,7 +50,8 @@ class Usage(BaseModel):
 class Reply(BaseModel):
     """What a model answered to one `Request`.
 
-    `model` names who answered (`provider:name`), `latency_s` the seconds it took, from sending to the last byte.
+    `model` names who answered (`provider:name`), `latency_s` the seconds it took, from sending to the last byte,
+    `cost_usd` what it cost in dollars (None: unknown).
     `token_ids` and `logprobs` (of the chosen tokens) are there only where the model gives them.
     """
 
@@ -62,6 +63,7 @@ class Reply(BaseModel):
     usage: Usage = Usage()
     model: str = ""
     latency_s: float = 0.0
+    cost_usd: float | None = None
     logprobs: tuple[float, ...] | None = None
     token_ids: tuple[int, ...] | None = None
 

@@ -17,7 +17,8 @@ ErrorKind = Literal[
     "not_found",  # no such model, deployment or endpoint
     "bad_request",  # the provider will never accept this request
     "context",  # the conversation no longer fits the model's context
-    "quota",  # money or a daily allowance is used up; waiting a moment does not help
+    "quota",  # money or a daily allowance at the provider is used up; waiting a moment does not help
+    "budget",  # what the user allowed this run to spend is used up
     "rate_limit",  # too many requests just now
     "overloaded",  # 503, 529: the provider has no capacity just now
     "server",  # any other 5xx

@@ -17,11 +17,10 @@ from openstrawberry.engine.drive import Checker, Sampling, Setting, drive
 from openstrawberry.engine.events import Emit, Event, Retried, TraceEnded, ignore
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import OutputError, ProviderError, SetupError
-from openstrawberry.models.guard import Guarded
-from openstrawberry.models.model import Model, without_address
+from openstrawberry.models.model import without_address
 from openstrawberry.models.registry import open_model
-from openstrawberry.models.replies import Recorded, ReplyRecord
-from openstrawberry.models.retry import OnRetry, Retrying, RetryPolicy
+from openstrawberry.models.retry import RetryPolicy
+from openstrawberry.models.stack import compose
 from openstrawberry.problems.families import recognise
 from openstrawberry.problems.load import is_local, load_problems
 from openstrawberry.problems.problem import Problem
@@ -243,11 +242,6 @@ class Run:
     def _document(self) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(self.config.model_dump_json())
         return {**config, "options": self.strategy.model_dump(), "versions": versions(self.config)}
-
-
-def compose(model: Model, record: ReplyRecord, policy: RetryPolicy, on_retry: OnRetry) -> Recorded:
-    """The wrappers around a provider in their one order: record, retry, guard, provider."""
-    return Recorded(Retrying(Guarded(model), policy, on_retry=on_retry), record)
 
 
 def model_options(config: RunConfig) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Nothing here imports an SDK: the table can be listed, and a spec can be refused, without paying for one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -51,7 +51,8 @@ class ModelOptions:
 
     `timeout`: seconds without a byte from the provider; `connect_timeout`: seconds to reach it. `headers` and
     `extra` (top-level fields of the request body, options of Ollama's) are sent as they are. `cache_ttl` (`5m` or `1h`)
-    is Anthropic's. `num_ctx` and `keep_alive` are Ollama's. `device` and `dtype` are for models in process.
+    is Anthropic's. `num_ctx` and `keep_alive` are Ollama's. `device` and `dtype` are for models in process. `heard` is
+    called with the headers of every response, before its body is read; names are in lower case.
     """
 
     base_url: str = ""
@@ -64,6 +65,7 @@ class ModelOptions:
     keep_alive: str = "30m"
     device: str = ""
     dtype: str = "auto"
+    heard: Callable[[Mapping[str, str]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

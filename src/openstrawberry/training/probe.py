@@ -16,9 +16,9 @@ from openstrawberry.config import RunConfig
 from openstrawberry.engine.drive import Sampling, Setting, drive
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import SetupError
-from openstrawberry.generate import compose
 from openstrawberry.models.model import Model
 from openstrawberry.models.retry import RetryPolicy
+from openstrawberry.models.stack import compose
 from openstrawberry.problems.load import load_problems
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import load_prompts

@@ -38,8 +38,8 @@ def open_gemini(opening: Opening) -> "GeminiModel":
     async def reach_in_time(request: httpx2.Request) -> None:
         request.extensions["timeout"]["connect"] = options.connect_timeout  # the SDK knows one timeout for all
 
-    hooks: dict[str, list[Any]] = {"request": [reach_in_time], "response": [_remember]}
-    http = httpx2.AsyncClient(**pool(httpx2, options), follow_redirects=True, event_hooks=hooks)
+    http = httpx2.AsyncClient(**pool(httpx2, options, _remember), follow_redirects=True)
+    http.event_hooks = {**http.event_hooks, "request": [reach_in_time]}
     client = genai.Client(
         vertexai=False,
         api_key=opening.key,

@@ -40,8 +40,7 @@ def open_ollama(opening: Opening) -> Model:
     client = ollama.AsyncClient(
         host=opening.base_url,
         headers={**authorization, **options.headers},
-        event_hooks={"response": [_remember_headers]},
-        **pool(httpx, options),
+        **pool(httpx, options, _remember_headers),
     )
     pull = f"Run `ollama pull {opening.name}`, or check the name in --model."
     return OllamaModel(opening, client, faults_of(opening, {"not_found": pull}))

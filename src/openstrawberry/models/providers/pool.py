@@ -17,16 +17,23 @@ _ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
 _MOST = 1024
 
 
-def pool(http: ModuleType, options: ModelOptions) -> dict[str, Any]:
+def pool(http: ModuleType, options: ModelOptions, *hooks: Any) -> dict[str, Any]:
     """Arguments for a client of `http`: timeouts, and connections that are kept open between requests.
 
+    Every response goes to `hooks` and, with its headers alone, to `options.heard`, before its body is read.
     Behind a proxy the client's own pool does the work, since only it knows which addresses go through it.
     """
     timeout = http.Timeout(options.timeout, connect=options.connect_timeout)
     limits = http.Limits(max_connections=_MOST, max_keepalive_connections=_MOST, keepalive_expiry=60.0)
+
+    async def listen(response: Any) -> None:
+        if options.heard is not None:
+            options.heard(dict(response.headers))
+
+    given: dict[str, Any] = {"timeout": timeout, "event_hooks": {"response": [listen, *hooks]}}
     if urllib.request.getproxies():
-        return {"timeout": timeout, "limits": limits}
-    return {"timeout": timeout, "transport": _transport(http, limits)}
+        return {**given, "limits": limits}
+    return {**given, "transport": _transport(http, limits)}
 
 
 def _transport(http: ModuleType, limits: Any) -> Any:
