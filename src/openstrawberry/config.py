@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -48,6 +48,7 @@ class RunConfig(BaseModel):
     attempts: int = Field(default=8, ge=1, le=1000)
     num_ctx: int | None = Field(default=None, ge=1)
     keep_alive: str | None = None
+    cache_ttl: Literal["5m", "1h"] | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -246,8 +246,8 @@ class Run:
 
 def model_options(config: RunConfig) -> dict[str, Any]:
     """What a provider may want to know beyond its spec."""
-    given: dict[str, Any] = {"num_ctx": config.num_ctx, "keep_alive": config.keep_alive, "timeout": config.timeout}
-    return {name: value for name, value in given.items() if value is not None}
+    names = ("num_ctx", "keep_alive", "cache_ttl", "timeout")
+    return {name: value for name in names if (value := getattr(config, name)) is not None}
 
 
 def versions(config: RunConfig) -> dict[str, str]:

@@ -321,3 +321,34 @@ def test_whoever_listens_badly_is_no_fault_of_the_trace() -> None:
 
     with pytest.raises(OutputError):
         run(setting(counting, emit=deaf))
+
+
+class Criticised(Strategy):
+    """Three turns, each judged twice: by a critic with a prompt of its own, and in the middle of the conversation."""
+
+    name = "criticised"
+
+    def solve(self, task: Task) -> Steps[Answer]:
+        node = task.user("q", after=task.system("Solve it."))
+        for _ in range(3):
+            node = yield Ask(node)
+            critic = task.user(f"Judge: {node.content}", after=task.system("You judge.", channel="critic"))
+            yield Ask(critic, role="critic")
+            yield Ask(task.user("Are you sure?", after=node), role="critic")
+            node = task.user("Next?", after=node)
+        return Answer("3", node)
+
+
+def test_conversations_that_begin_differently_have_cache_keys_of_their_own() -> None:
+    seen: dict[str, set[str]] = {}
+
+    def noting(request: Request) -> str:
+        seen.setdefault(request.messages[0].content, set()).add(request.cache_key)
+        return "ok"
+
+    trace = run(setting(noting, Criticised()))
+    (main,), (critic,) = seen["Solve it."], seen["You judge."]
+    assert main == trace.id
+    assert critic != main
+    assert critic.startswith(trace.id)
+    assert len(critic) <= 64  # what OpenAI allows

@@ -44,6 +44,7 @@ def command(
     attempts: o.Attempts = None,
     num_ctx: o.NumCtx = None,
     keep_alive: o.KeepAlive = None,
+    cache_ttl: o.CacheTtl = None,
     config: o.Config = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show the steps of one trace after the other.")] = False,
     json: o.Json = False,

@@ -55,5 +55,11 @@ Timeout = Annotated[float | None, typer.Option(help="Seconds without a byte befo
 Attempts = Annotated[int | None, typer.Option(help="Tries per call before its trace fails (default: 8).")]
 NumCtx = Annotated[int | None, typer.Option(help="Ollama: context window in tokens.")]
 KeepAlive = Annotated[str | None, typer.Option(help="Ollama: how long the model stays loaded, such as 30m.")]
+CacheTtl = Annotated[
+    str | None,
+    typer.Option(
+        help="Anthropic: how long a cached prompt lives, 5m (default) or 1h (dearer to write, for slow turns)."
+    ),
+]
 Config = Annotated[Path | None, typer.Option(help="YAML file with any of these flags; the command line wins.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout, for programs.")]

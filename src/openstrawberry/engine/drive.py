@@ -207,9 +207,17 @@ class _Drive:
             seed=int(seed[:8], 16) >> 1,
             response_schema=ask.response_schema,
             reasoning=sampling.reasoning,
-            cache_key=self.id,
+            cache_key=self._cache_key(ask.node.root),
         )
         return replace(request, key=reply_key(spec, ask.role, request, ask.node.chain, self.sample, draw))
+
+    def _cache_key(self, root: Node) -> str:
+        """The trace's id; a conversation that begins differently (a critic's) has a key of its own.
+
+        So neither pushes the other out of a cache that is found by its key, and a critic that is asked in the middle of
+        the conversation itself reads what is cached of it.
+        """
+        return self.id if root.chain == self.task.tree.nodes[0].chain else f"{self.id}-{root.chain[:8]}"
 
     async def _check(self, answer: str) -> Verdict:
         verdict = await self.setting.checker.verify(self.problem, answer)

@@ -51,8 +51,8 @@ class ModelOptions:
 
     `timeout`: seconds without a byte from the provider; `connect_timeout`: seconds to reach it. `headers` and
     `extra` (top-level fields of the request body, options of Ollama's) are sent as they are. `cache_ttl` (`5m` or `1h`)
-    is Anthropic's. `num_ctx` and `keep_alive` are Ollama's. `device` and `dtype` are for models in process. `heard` is
-    called with the headers of every response, before its body is read; names are in lower case.
+    is Anthropic's, also behind OpenRouter. `num_ctx` and `keep_alive` are Ollama's. `device` and `dtype` are for models
+    in process. `heard` is called with the headers of every response, before its body is read; names are in lower case.
     """
 
     base_url: str = ""
