@@ -14,7 +14,10 @@ class Provider:
 
     `opener`: `module:attribute`, imported on first use and called with an `Opening`. `keys`, `base_urls` and `names`
     are environment variables, looked up in this order; `variables` are further ones that only its opener understands.
-    `needs_name`: whether a spec must name a model. `unreachable`: what to do when nothing answers.
+    `needs_name`: whether a spec must name a model. `unreachable`: what to do when nothing answers. `cache`: how prompts
+    are cached: `prefix` (by themselves, where a request begins like an earlier one), `key` (the same, found by a key
+    that we send), `marks` (where we say so), `kept` (in memory, between turns), or empty where nobody promises it.
+    `batch`: whether there is a batch API at half the price.
     """
 
     name: str
@@ -28,6 +31,8 @@ class Provider:
     aliases: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     unreachable: str = ""
+    cache: str = ""
+    batch: bool = False
 
     @property
     def key_variable(self) -> str:
