@@ -29,6 +29,7 @@ class RunConfig(BaseModel):
     limit: int | None = Field(default=None, ge=1, le=2**62)
     out: Path | None = None
     home: Path = Path("traces")
+    fresh: bool = False
     concurrency: int = Field(default=64, ge=1, le=4096)
     max_turns: int | None = Field(default=None, ge=1, le=1_000_000)
     final_every: int | None = Field(default=None, ge=0, le=1_000_000)

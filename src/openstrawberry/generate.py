@@ -87,8 +87,14 @@ class Run:
         self.verifiers = Verifiers(forced=config.verifier or "")
         identity = self._identity()
         digest = digest_of(identity)
-        path = config.out or (None if label else unfinished(config.home, digest, config.problems))
+        begins = bool(label) or config.fresh
+        path = config.out or (None if begins else unfinished(config.home, digest, config.problems))
         path = path or new_path(config.home, *filter(None, (label, config.short_model, self.strategy.name)))
+        if config.fresh and (path / "run.json").exists():
+            raise SetupError(
+                f"{path} holds a run already, and --fresh asks for a new one: "
+                "choose another folder with --out, or leave out --fresh to go on with this one."
+            )
         self.directory = RunDirectory(path, identity, self._document())
         self.model = compose(self._base, self.directory, RetryPolicy(attempts=config.attempts), self._retried)
         self.setting = Setting(

@@ -352,3 +352,71 @@ def test_conversations_that_begin_differently_have_cache_keys_of_their_own() -> 
     assert critic != main
     assert critic.startswith(trace.id)
     assert len(critic) <= 64  # what OpenAI allows
+
+
+class Parsing(Strategy):
+    """Reads a number from its third reply; the first way to read it has a fault."""
+
+    name = "parsing"
+    fixed: bool = False
+
+    def solve(self, task: Task) -> Steps[Answer]:
+        node = task.user("q")
+        for _ in range(4):
+            node = yield Ask(node)
+            if node.content == "Step 2." and not self.fixed:
+                raise ValueError("cannot read it")
+            node = task.user("next", after=node)
+        return Answer("3", node)
+
+
+def test_a_fixed_parser_asks_only_for_what_the_broken_one_did_not_come_to() -> None:
+    record, asked = Memory(), []
+
+    def noting(request: Request) -> str:
+        asked.append(request.key)
+        return counting(request)
+
+    assert run(setting(noting, Parsing(), record)).error.kind == "internal"
+    assert len(asked) == 3
+    assert run(setting(noting, Parsing(fixed=True), record)).correct
+    assert len(asked) == len(set(asked)) == 4
+
+
+class Searching(Strategy):
+    """A tree, three wide and three deep: each level is expanded side by side from the best node of the one before."""
+
+    name = "searching"
+
+    def solve(self, task: Task) -> Steps[Answer]:
+        node = task.user("q")
+        for _ in range(3):
+            children = yield from gather(*(self.expand(node) for _ in range(3)))
+            best = max(children, key=lambda child: child.content)
+            node = task.user("next", after=best)
+        return Answer("3", node)
+
+    def expand(self, node: Any) -> Steps[Any]:
+        return (yield Ask(node))
+
+
+@pytest.mark.parametrize("dies_at", range(1, 10))
+def test_a_search_that_was_killed_goes_on_from_its_last_reply(dies_at: int) -> None:
+    record, asked, calls = Memory(), [], []
+
+    def reply(request: Request) -> str:
+        asked.append(request.key)
+        return f"thought {request.seed}"
+
+    def dying(request: Request) -> str:
+        calls.append(request.key)
+        if len(calls) == dies_at:
+            raise KeyboardInterrupt
+        return reply(request)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(setting(dying, Searching(), record))
+    trace = run(setting(reply, Searching(), record))
+    assert len(asked) == len(set(asked)) == 9
+    assert len(record.replies) == 9
+    assert trace.messages == run(setting(reply, Searching(), record)).messages

@@ -31,6 +31,12 @@ Limit = Annotated[int | None, typer.Option(help="Use only the first N problems."
 Out = Annotated[
     Path | None, typer.Option(help="Run directory (default: a new one, or the unfinished one, in traces/).")
 ]
+Fresh = Annotated[
+    bool | None,
+    typer.Option(
+        "--fresh/--no-fresh", help="Ask everything again: start a new run, and use no reply of an earlier one."
+    ),
+]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", "-c", help="Traces at a time (default: 64).")]
 MaxTurns = Annotated[int | None, typer.Option(help="Replies per trace before it is given up (strawberry: 40).")]
 FinalEvery = Annotated[int | None, typer.Option(help="Ask for the final answer every N turns (strawberry: 9).")]
