@@ -1,5 +1,6 @@
 """Structured output in each provider's words, and what happens where a model does not take it."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -132,6 +133,20 @@ def test_a_model_without_schemas_is_asked_for_any_json_from_then_on(
 ) -> None:
     sent = refused(GROQ, {"json_schema": message}, "response_format")
     assert [(form or {}).get("type") for form in sent] == ["json_schema", *["json_object"] * 3]
+    assert len(caplog.records) == 1
+
+
+def test_requests_that_were_on_their_way_learn_it_together(caplog: pytest.LogCaptureFixture) -> None:
+    def handler(received: Received) -> Answer:
+        if b"json_schema" in received.body:
+            return failure("openai", 400, UNKNOWN)
+        return Speaker("openai", [Said('{"score": 3}')])(received)
+
+    async def work(model: Model, server: Server) -> list[str]:
+        await asyncio.gather(*(model.complete(REQUEST) for _ in range(8)))
+        return [received.json["response_format"]["type"] for received in server.requests]
+
+    assert sorted(served(GROQ, handler, work)) == ["json_object"] * 8 + ["json_schema"] * 8
     assert len(caplog.records) == 1
 
 

@@ -83,14 +83,14 @@ class GeminiModel:
             if "response_mime_type" not in fields:
                 fields.pop("response_json_schema", None)  # it is taken only together with the type
             try:
-                return await self._once(self._config(fields, turns), on_delta)
+                return await self._once(fields, turns, on_delta)
             except ProviderError as error:
                 if not self._caches.lost(cached, error) and not self._refusals.learns(error, fields):
                     raise
 
-    async def _once(self, config: types.GenerateContentConfig, on_delta: OnDelta | None) -> Reply:
+    async def _once(self, fields: dict[str, Any], turns: tuple[Message, ...], on_delta: OnDelta | None) -> Reply:
         pieces = _Pieces()
-        async with aclosing(self._answers(config, on_delta is not None)) as answers:
+        async with aclosing(self._answers(fields, turns, on_delta is not None)) as answers:
             async for answer in answers:
                 with self._faults.parsing():
                     deltas = pieces.take(answer)
@@ -116,10 +116,13 @@ class GeminiModel:
         await self._http.aclose()
 
     async def _answers(
-        self, config: types.GenerateContentConfig, stream: bool
+        self, fields: dict[str, Any], turns: tuple[Message, ...], stream: bool
     ) -> AsyncGenerator[types.GenerateContentResponse]:
         """The whole answer, or its pieces."""
         contents: Any = [types.Content(role="user", parts=[types.Part(text=" ")])]  # replaced by the ones in `config`
+        # The conversation goes in as a ready-made field: the SDK would walk every part of it on each call.
+        ready = {"contents": [_content(turn) for turn in turns], **self._opening.options.extra}
+        config = self._config(fields, types.HttpOptions(extra_body=ready))
         models, started = self._client.aio.models, False
         _response.set(None)
         try:
@@ -153,11 +156,9 @@ class GeminiModel:
             "thinking_config": _thinking(self._opening.name, request.reasoning),
         }
 
-    def _config(self, fields: dict[str, Any], turns: tuple[Message, ...]) -> types.GenerateContentConfig:
-        """The conversation goes in as a ready-made field: the SDK would walk every part of it on each call."""
-        contents = [_content(turn) for turn in turns]
+    def _config(self, fields: dict[str, Any], http: types.HttpOptions) -> types.GenerateContentConfig:
         return types.GenerateContentConfig(
-            http_options=types.HttpOptions(extra_body={"contents": contents, **self._opening.options.extra}),
+            http_options=http,
             automatic_continuation=False,  # it would send, and be billed for, requests that nobody asked for
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
             **fields,

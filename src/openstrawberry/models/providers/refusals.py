@@ -69,15 +69,20 @@ class Refusals:
         first = min(found, key=found.__getitem__)
         if set(RENAMED) <= self._names | {first}:
             return False
-        if first == "response_format" and sent[first] != ANY_JSON:
-            if not self._weaker:
-                LOG.warning("%s does not take this JSON schema: going on with any JSON.", self._spec)
+        if first == "response_format" and not self._weaker:
+            LOG.warning("%s does not take this JSON schema: going on with any JSON.", self._spec)
             self._weaker = True
             return True
+        if first == "response_format" and _has_schema(sent[first]):
+            return True  # it was on its way when another request learnt the same
         if first not in self._names:
             LOG.warning("%s does not take %s: going on without it.", self._spec, first)
         self._names.add(first)
         return True
+
+
+def _has_schema(form: object) -> bool:
+    return isinstance(form, Mapping) and "json_schema" in form
 
 
 def _place(name: str, told: str) -> int:
