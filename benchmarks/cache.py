@@ -6,14 +6,15 @@ A loopback server bills as the real ones do, and is asked through the whole path
 four bytes. Both protocols cache nothing below 1,024 tokens, and forget what nobody has read for five minutes; a minute
 of theirs lasts a second here.
 
-openai      keeps blocks of 128 tokens, on eight machines that know nothing of one another; a request goes to the one
+openai      keeps blocks of 128 tokens, on 256 machines that know nothing of one another; a request goes to the one
             that its first 256 tokens and its cache key name, and to any other above 15 requests a minute
 anthropic   keeps what ends at a mark, and finds it again from a mark no more than 20 blocks later
 
 Each turn of the step game is followed by two side calls: a critic in a conversation of its own, and a question in the
-middle of the game's. What could be cached is what any earlier request has begun with, whoever sent it and wherever it
-went, in the provider's own units. What was cached is what our own summary says. The last rows show what it costs to
-leave out what we send for the cache's sake.
+middle of the game's. The rows of one turn ask a single question after a long prompt that all traces share. What could
+be cached is what any earlier request has begun with, whoever sent it and wherever it went, in the provider's own units;
+what was cached is what our own summary says. The last rows show what it costs to leave out what we send for the cache's
+sake.
 """
 
 import argparse
@@ -40,8 +41,9 @@ from tests.servers.http import Received, Server
 
 BYTES, LEAST, BLOCK, ROUTED = 4, 1024, 128, 256  # per token; then in tokens
 LIFE, MINUTE = 5.0, 1.0  # seconds here
-MACHINES, PER_MINUTE, LOOK_BACK = 8, 15, 20
+MACHINES, PER_MINUTE, LOOK_BACK = 256, 15, 20
 LATENCY = 0.05  # three seconds of theirs
+LONG = "Think carefully, and check every step before you write it down. " * 128  # 2,048 tokens
 
 
 class WatchedGame(Strawberry):
@@ -57,6 +59,15 @@ class WatchedGame(Strawberry):
             critic = task.user(f"Judge this step:\n{node.content}", after=critic)
             critic = yield Ask(critic, role="critic")
             yield Ask(task.user("Where is the weakest point of all this?", after=node), role="critic")
+        return Answer("", node, stop="max_turns")
+
+
+class OneTurn(Strawberry):
+    """One question after a long prompt that all traces share."""
+
+    def solve(self, task: Task) -> Steps[Answer]:
+        """Asks once."""
+        node = yield Ask(task.user(task.problem.question, after=task.system(LONG)))
         return Answer("", node, stop="max_turns")
 
 
@@ -155,34 +166,38 @@ def prefixes(text: bytes, ends: Any) -> Iterator[tuple[int, bytes]]:
         yield end, state.copy().digest()
 
 
-ROWS: list[tuple[str, Callable[[], Provider], str, dict[str, str]]] = [
-    ("openai", OpenAI, "openai:sim", {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "{url}/v1"}),
-    ("anthropic", Anthropic, "anthropic:sim", {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "{url}"}),
-    ("openai without key", lambda: OpenAI(True), "openai:sim",
-     {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "{url}/v1"}),
-    ("anthropic, system only", lambda: Anthropic(True), "anthropic:sim",
-     {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "{url}"}),
-]  # fmt: skip
+OPENAI = ("openai:sim", {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "{url}/v1"})
+ANTHROPIC = ("anthropic:sim", {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "{url}"})
+ROWS: dict[str, tuple[type[Strawberry], Callable[[], Provider], tuple[str, dict[str, str]]]] = {
+    "openai": (WatchedGame, OpenAI, OPENAI),
+    "anthropic": (WatchedGame, Anthropic, ANTHROPIC),
+    "openai, one turn": (OneTurn, OpenAI, OPENAI),
+    "anthropic, one turn": (OneTurn, Anthropic, ANTHROPIC),
+    "openai, no key": (WatchedGame, lambda: OpenAI(True), OPENAI),
+    "anthropic, system only": (WatchedGame, lambda: Anthropic(True), ANTHROPIC),
+}
 
 
-async def measure(provider: Provider, spec: str, variables: dict[str, str], given: argparse.Namespace) -> int:
-    """Runs all traces against `provider`; the cached tokens that our own summary counts."""
+async def measure(row: str, given: argparse.Namespace) -> tuple[Provider, int]:
+    """Runs all traces of one row: the provider with its bill, and the cached tokens that our own summary counts."""
+    strategy, made, (spec, variables) = ROWS[row]
+    provider, many = made(), given.problems * (given.turns if strategy is OneTurn else 1)
     async with Server(provider, keep=False) as server:
         settings = Settings({name: value.format(url=server.url) for name, value in variables.items()})
-        problems = [Problem(question=f"Question {n}?", answer="3", verifier="numeric") for n in range(given.problems)]
+        problems = [Problem(question=f"Question {n}?", answer="3", verifier="numeric") for n in range(many)]
         with tempfile.TemporaryDirectory() as folder:
             config = RunConfig(
                 model=spec, out=Path(folder) / "run", samples=given.samples, concurrency=given.concurrency
             )
             run = Run(config, settings, problems=problems)
-            run.setting = replace(run.setting, strategy=WatchedGame(max_turns=given.turns))
+            run.setting = replace(run.setting, strategy=strategy(max_turns=given.turns))
             try:
                 summary = await run.run()
             finally:
                 await run.close()
-    assert summary.stops == {"max_turns": given.problems * given.samples}, summary
+    assert summary.stops == {"max_turns": many * given.samples}, summary
     assert summary.tokens["input"] == provider.read, "what was billed is not what was recorded"
-    return summary.tokens["cached"]
+    return provider, summary.tokens["cached"]
 
 
 def main() -> None:
@@ -197,9 +212,8 @@ def main() -> None:
         f"{given.concurrency} at a time"
     )
     print(f"{'':24}{'requests':>9}{'input tokens':>14}{'cacheable':>13}{'cached':>13}{'share':>8}")
-    for name, made, spec, variables in ROWS:
-        provider = made()
-        cached = asyncio.run(measure(provider, spec, variables, given))
+    for name in ROWS:
+        provider, cached = asyncio.run(measure(name, given))
         print(f"{name:24}{provider.requests:>9,}{provider.read:>14,}{provider.cacheable:>13,}{cached:>13,}"
               f"{cached / provider.cacheable:>8.1%}", flush=True)  # fmt: skip
 

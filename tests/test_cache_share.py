@@ -5,7 +5,7 @@ import asyncio
 
 import pytest
 
-from benchmarks.cache import ROWS, measure
+from benchmarks.cache import measure
 
 SHARES = {
     "openai": (0.97, 1.0),
@@ -17,11 +17,8 @@ SHARES = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHARES)
 def test_at_least_97_percent_of_what_could_be_cached_is_though_critics_cut_in(name: str) -> None:
-    (row,) = [row for row in ROWS if row[0] == name]
-    _, made, spec, variables = row
-    provider = made()
     given = argparse.Namespace(problems=2, samples=4, turns=20, concurrency=8)
-    cached = asyncio.run(measure(provider, spec, variables, given))
+    provider, cached = asyncio.run(measure(name, given))
     low, high = SHARES[name]
     assert provider.requests == 2 * 4 * 20 * 3
     assert low <= cached / provider.cacheable <= high
