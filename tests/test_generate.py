@@ -15,7 +15,7 @@ from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
 from openstrawberry.store.reading import read_traces
 from openstrawberry.store.summary import Summary
-from tests.servers.dialects import Said, openai
+from tests.servers.dialects import Said, anthropic, openai
 from tests.servers.http import Answer, Received, Server
 
 FINAL = openai(Said("<final_answer>3</final_answer>"), stream=False)
@@ -108,3 +108,18 @@ def test_a_first_wave_that_fails_whole_is_the_set_up(tmp_path: Path) -> None:
         generate(tmp_path, refusing, problems=50, concurrency=5)
     assert len(asked) <= 10
     assert not (tmp_path / "run").exists()
+
+
+def test_the_life_of_a_cached_prompt_reaches_the_wire(tmp_path: Path) -> None:
+    async def session() -> list[Received]:
+        final = anthropic(Said("<final_answer>3</final_answer>"), stream=False)
+        async with Server(lambda received: final) as server:
+            settings = Settings({"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": server.url})
+            config = RunConfig(model="anthropic:claude", out=tmp_path / "run", samples=1, cache_ttl="1h")
+            run = Run(config, settings, problems=[Problem(question="Question?", answer="3")])
+            await run.run()
+            await run.close()
+            return server.requests
+
+    (received,) = asyncio.run(session())
+    assert received.body.count(b'"cache_control":{"type":"ephemeral","ttl":"1h"}') == 2

@@ -75,8 +75,9 @@ class Request:
     `temperature`, `top_p`: None leaves the provider's default. `max_tokens` bounds the reply and is always sent.
     `reasoning`: effort for models that think ("off", "low", "medium", "high"), None leaves the provider's default.
     `response_schema`: a JSON schema, used where the provider has structured output. `cache_key`: equal for all requests
-    of one trace, so that providers that route by it find the cached prefix. `key` is the reply's place in the reply
-    record (see `models/replies.py`); it is never sent.
+    of one trace whose conversations begin alike, and for the traces that follow it in its slot, so that providers that
+    route by it find the cached prefix. `key` is the reply's place in the reply record (see `models/replies.py`); it is
+    never sent.
     """
 
     messages: tuple[Message, ...]

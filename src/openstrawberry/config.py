@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -29,6 +29,7 @@ class RunConfig(BaseModel):
     limit: int | None = Field(default=None, ge=1, le=2**62)
     out: Path | None = None
     home: Path = Path("traces")
+    fresh: bool = False
     concurrency: int = Field(default=64, ge=1, le=4096)
     max_turns: int | None = Field(default=None, ge=1, le=1_000_000)
     final_every: int | None = Field(default=None, ge=0, le=1_000_000)
@@ -48,6 +49,7 @@ class RunConfig(BaseModel):
     attempts: int = Field(default=8, ge=1, le=1000)
     num_ctx: int | None = Field(default=None, ge=1)
     keep_alive: str | None = None
+    cache_ttl: Literal["5m", "1h"] | None = None
 
     @model_validator(mode="before")
     @classmethod

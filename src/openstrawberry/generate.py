@@ -87,8 +87,14 @@ class Run:
         self.verifiers = Verifiers(forced=config.verifier or "")
         identity = self._identity()
         digest = digest_of(identity)
-        path = config.out or (None if label else unfinished(config.home, digest, config.problems))
+        begins = bool(label) or config.fresh
+        path = config.out or (None if begins else unfinished(config.home, digest, config.problems))
         path = path or new_path(config.home, *filter(None, (label, config.short_model, self.strategy.name)))
+        if config.fresh and (path / "run.json").exists():
+            raise SetupError(
+                f"{path} holds a run already, and --fresh asks for a new one: "
+                "choose another folder with --out, or leave out --fresh to go on with this one."
+            )
         self.directory = RunDirectory(path, identity, self._document())
         self.model = compose(self._base, self.directory, RetryPolicy(attempts=config.attempts), self._retried)
         self.setting = Setting(
@@ -246,8 +252,8 @@ class Run:
 
 def model_options(config: RunConfig) -> dict[str, Any]:
     """What a provider may want to know beyond its spec."""
-    given: dict[str, Any] = {"num_ctx": config.num_ctx, "keep_alive": config.keep_alive, "timeout": config.timeout}
-    return {name: value for name, value in given.items() if value is not None}
+    names = ("num_ctx", "keep_alive", "cache_ttl", "timeout")
+    return {name: value for name in names if (value := getattr(config, name)) is not None}
 
 
 def versions(config: RunConfig) -> dict[str, str]:

@@ -60,6 +60,11 @@ class Node:
         text = "\0".join((before, self.role, self.content, self.reply.reasoning if self.reply else ""))
         return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
+    @cached_property
+    def root(self) -> "Node":
+        """The node that begins this conversation."""
+        return self.parent.root if self.parent else self
+
     def path(self) -> list["Node"]:
         """The nodes from the root to here."""
         nodes: list[Node] = []

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -321,3 +322,126 @@ def test_whoever_listens_badly_is_no_fault_of_the_trace() -> None:
 
     with pytest.raises(OutputError):
         run(setting(counting, emit=deaf))
+
+
+class Criticised(Strategy):
+    """Three turns, each judged twice: by a critic with a prompt of its own, and in the middle of the conversation."""
+
+    name = "criticised"
+
+    def solve(self, task: Task) -> Steps[Answer]:
+        node = task.user("q", after=task.system("Solve it."))
+        for _ in range(3):
+            node = yield Ask(node)
+            critic = task.user(f"Judge: {node.content}", after=task.system("You judge.", channel="critic"))
+            yield Ask(critic, role="critic")
+            yield Ask(task.user("Are you sure?", after=node), role="critic")
+            node = task.user("Next?", after=node)
+        return Answer("3", node)
+
+
+def test_conversations_that_begin_differently_have_cache_keys_of_their_own() -> None:
+    seen: dict[str, set[str]] = {}
+
+    def noting(request: Request) -> str:
+        seen.setdefault(request.messages[0].content, set()).add(request.cache_key)
+        return "ok"
+
+    run(setting(noting, Criticised()))
+    (main,), (critic,) = seen["Solve it."], seen["You judge."]
+    assert critic != main
+    assert critic.startswith(main)
+    assert len(critic) <= 64  # what OpenAI allows
+
+
+def test_traces_side_by_side_have_cache_keys_of_their_own_and_the_next_one_takes_a_warm_one() -> None:
+    keys: dict[int, set[str]] = {}
+
+    async def noting(request: Request) -> str:
+        keys.setdefault(sample.get(), set()).add(request.cache_key)
+        await asyncio.sleep(0)
+        return counting(request)
+
+    sample: ContextVar[int] = ContextVar("sample")
+    shared = setting(noting)
+
+    async def made(number: int) -> None:
+        sample.set(number)
+        await drive(shared, PROBLEM, number)
+
+    async def both_and_then_another() -> None:
+        await asyncio.gather(made(0), made(1))
+        await made(2)
+
+    asyncio.run(both_and_then_another())
+    (first,), (second,), (third,) = keys[0], keys[1], keys[2]
+    assert first != second
+    assert third == first
+
+
+class Parsing(Strategy):
+    """Reads a number from its third reply; the first way to read it has a fault."""
+
+    name = "parsing"
+    fixed: bool = False
+
+    def solve(self, task: Task) -> Steps[Answer]:
+        node = task.user("q")
+        for _ in range(4):
+            node = yield Ask(node)
+            if node.content == "Step 2." and not self.fixed:
+                raise ValueError("cannot read it")
+            node = task.user("next", after=node)
+        return Answer("3", node)
+
+
+def test_a_fixed_parser_asks_only_for_what_the_broken_one_did_not_come_to() -> None:
+    record, asked = Memory(), []
+
+    def noting(request: Request) -> str:
+        asked.append(request.key)
+        return counting(request)
+
+    assert run(setting(noting, Parsing(), record)).error.kind == "internal"
+    assert len(asked) == 3
+    assert run(setting(noting, Parsing(fixed=True), record)).correct
+    assert len(asked) == len(set(asked)) == 4
+
+
+class Searching(Strategy):
+    """A tree, three wide and three deep: each level is expanded side by side from the best node of the one before."""
+
+    name = "searching"
+
+    def solve(self, task: Task) -> Steps[Answer]:
+        node = task.user("q")
+        for _ in range(3):
+            children = yield from gather(*(self.expand(node) for _ in range(3)))
+            best = max(children, key=lambda child: child.content)
+            node = task.user("next", after=best)
+        return Answer("3", node)
+
+    def expand(self, node: Any) -> Steps[Any]:
+        return (yield Ask(node))
+
+
+@pytest.mark.parametrize("dies_at", range(1, 10))
+def test_a_search_that_was_killed_goes_on_from_its_last_reply(dies_at: int) -> None:
+    record, asked, calls = Memory(), [], []
+
+    def reply(request: Request) -> str:
+        asked.append(request.key)
+        return f"thought {request.seed}"
+
+    def dying(request: Request) -> str:
+        calls.append(request.key)
+        if len(calls) == dies_at:
+            raise KeyboardInterrupt
+        return reply(request)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(setting(dying, Searching(), record))
+    trace = run(setting(reply, Searching(), record))
+    assert len(asked) == len(set(asked)) == 9
+    assert len(record.replies) == 9
+    assert trace.messages == run(setting(reply, Searching(), record)).messages

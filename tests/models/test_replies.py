@@ -1,6 +1,7 @@
 """The reply record: asked once, kept before it is used."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -8,9 +9,15 @@ import pytest
 from openstrawberry.chat import Message, Reply, Request
 from openstrawberry.errors import ProviderError
 from openstrawberry.models.guard import Guarded
+from openstrawberry.models.model import Model
 from openstrawberry.models.providers.scripted import ScriptedModel
 from openstrawberry.models.replies import Recorded, reply_key
+from openstrawberry.models.retry import RetryPolicy
+from openstrawberry.models.stack import compose
 from tests.making import Memory
+from tests.models.wires import ANTHROPIC, COMPAT, GEMINI, OLLAMA, OPENAI, Wire, served
+from tests.servers.dialects import SPELLINGS, Said, failure
+from tests.servers.http import Answer, Server
 
 REQUEST = Request(messages=(Message(role="user", content="q"),), key="k")
 
@@ -117,3 +124,73 @@ def test_a_reply_that_was_all_thought_and_then_cut_is_left_alone() -> None:
 
 def test_half_a_surrogate_pair_cannot_reach_the_disk() -> None:
     assert Reply(content="ok \ud83d").content.encode("utf-8") == b"ok ?"
+
+
+def recorded(
+    wire: Wire, answers: list[Answer], stream: bool = False
+) -> tuple[list[Reply | ProviderError], Memory, int]:
+    """Asks as often as there are `answers`, through all wrappers: what came, what was recorded, what was sent."""
+    record = Memory()
+
+    async def work(model: Model, server: Server) -> tuple[list[Reply | ProviderError], int]:
+        whole = compose(model, record, RetryPolicy(attempts=1), lambda *_: None)
+        came: list[Reply | ProviderError] = []
+        for _ in answers:
+            try:
+                came.append(await whole.complete(REQUEST, (lambda delta: None) if stream else None))
+            except ProviderError as error:
+                came.append(error)
+        return came, len(server.requests)
+
+    came, sent = served(wire, answers, work)
+    return came, record, sent
+
+
+every_protocol = pytest.mark.parametrize("wire", [OPENAI, ANTHROPIC, GEMINI, OLLAMA], ids=str)
+BROKEN: dict[str, Callable[[str], Answer]] = {
+    "cut in mid-stream": lambda protocol: replace(
+        cut_short(SPELLINGS[protocol](Said("half of it"), True)), fault="cut"
+    ),
+    "refused": lambda protocol: failure(protocol, 400, "no"),
+    "overloaded": lambda protocol: failure(protocol, 503, "busy"),
+    "empty": lambda protocol: SPELLINGS[protocol](Said(""), True),
+}
+
+
+def cut_short(answer: Answer) -> Answer:
+    """The first half of a stream."""
+    assert answer.chunks is not None
+    return replace(answer, chunks=answer.chunks[: len(answer.chunks) // 2])
+
+
+@every_protocol
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_what_broke_off_is_not_recorded_and_is_asked_again(wire: Wire, broken: Callable[[str], Answer]) -> None:
+    answers = [broken(wire.protocol), SPELLINGS[wire.protocol](Said("whole"), True)]
+    (first, second), record, asked = recorded(wire, answers, stream=True)
+    assert isinstance(first, ProviderError)
+    assert isinstance(second, Reply)
+    assert asked == 2
+    assert record.replies == {"k": second}
+
+
+@every_protocol
+def test_a_reply_cut_at_max_tokens_was_paid_for_and_is_replayed(wire: Wire) -> None:
+    cut = SPELLINGS[wire.protocol](Said("half of i", finish="length"), False)
+    (first, second), record, asked = recorded(wire, [cut, cut])
+    assert isinstance(first, Reply)
+    assert first.finish_reason == "length"
+    assert (first, asked) == (second, 1)
+    assert list(record.replies) == ["k"]
+
+
+def test_more_room_is_another_reply() -> None:
+    keys = {reply_key("m", "solver", replace(REQUEST, max_tokens=limit), "chain", 0, 0) for limit in (100, 100, 200)}
+    assert len(keys) == 2
+
+
+def test_a_filtered_reply_is_not_asked_for_again() -> None:
+    filtered = SPELLINGS["openai"](Said("", finish="filter"), False)
+    (first, second), _, asked = recorded(COMPAT, [filtered, filtered])
+    assert isinstance(first, Reply)
+    assert (first, asked) == (second, 1)

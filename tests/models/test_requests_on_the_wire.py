@@ -257,15 +257,6 @@ def test_gemini_thinks_in_budgets_or_levels_by_generation() -> None:
         assert config["includethoughts"] == (effort != "off")
 
 
-def test_a_schema_is_sent_in_each_providers_words() -> None:
-    request = asked(response_schema=SCHEMA)
-    strict = {"type": "json_schema", "json_schema": {"name": "reply", "schema": SCHEMA, "strict": True}}
-    assert exchange(OPENAI, Said(), request)[2].json["response_format"] == strict
-    assert exchange(ANTHROPIC, Said(), request)[2].json["output_config"]["format"]["schema"] == SCHEMA
-    assert exchange(GEMINI, Said(), request)[2].json["generationConfig"]["responseJsonSchema"] == SCHEMA
-    assert exchange(OLLAMA, Said(), request)[2].json["format"] == SCHEMA
-
-
 def test_headers_and_extra_fields_are_sent_as_they_are() -> None:
     more = {"headers": {"X-Team": "berries"}, "extra": {"top_k": 20}}
     for wire in EVERY:

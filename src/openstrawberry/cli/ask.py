@@ -37,6 +37,7 @@ def command(
     timeout: o.Timeout = None,
     num_ctx: o.NumCtx = None,
     keep_alive: o.KeepAlive = None,
+    cache_ttl: o.CacheTtl = None,
     out: o.Out = None,
     json: o.Json = False,
 ) -> None:

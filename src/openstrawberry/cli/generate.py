@@ -13,6 +13,7 @@ from openstrawberry.errors import Interrupted
 
 if TYPE_CHECKING:
     from openstrawberry.cli.live import RunView
+    from openstrawberry.config import RunConfig
     from openstrawberry.generate import Run
     from openstrawberry.store.summary import Summary
 
@@ -25,6 +26,7 @@ def command(
     until_decided: o.UntilDecided = None,
     limit: o.Limit = None,
     out: o.Out = None,
+    fresh: o.Fresh = None,
     concurrency: o.Concurrency = None,
     max_turns: o.MaxTurns = None,
     final_every: o.FinalEvery = None,
@@ -44,6 +46,7 @@ def command(
     attempts: o.Attempts = None,
     num_ctx: o.NumCtx = None,
     keep_alive: o.KeepAlive = None,
+    cache_ttl: o.CacheTtl = None,
     config: o.Config = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show the steps of one trace after the other.")] = False,
     json: o.Json = False,
@@ -70,11 +73,18 @@ def run_command(flags: dict[str, Any], json: bool, watch: bool) -> None:
     try:
         summary = asyncio.run(_run(run, view))
     except KeyboardInterrupt:
-        command = shlex.join(["strawberry", *sys.argv[1:]])
+        command = shlex.join(["strawberry", *resuming(sys.argv[1:], run.config)])
         raise Interrupted(f"Interrupted; everything so far is kept. Go on with: {command}") from None
     view.summary(summary)
     if summary.failed:
         raise typer.Exit(3)
+
+
+def resuming(arguments: list[str], config: "RunConfig") -> list[str]:
+    """The arguments that go on with this run: a fresh one is not begun afresh once more, wherever it was asked for."""
+    if not config.fresh:
+        return arguments
+    return [each for each in arguments if each != "--fresh"] + ([] if "--fresh" in arguments else ["--no-fresh"])
 
 
 async def _run(run: "Run", view: "RunView") -> "Summary":

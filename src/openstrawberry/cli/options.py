@@ -31,6 +31,12 @@ Limit = Annotated[int | None, typer.Option(help="Use only the first N problems."
 Out = Annotated[
     Path | None, typer.Option(help="Run directory (default: a new one, or the unfinished one, in traces/).")
 ]
+Fresh = Annotated[
+    bool | None,
+    typer.Option(
+        "--fresh/--no-fresh", help="Ask everything again: start a new run, and use no reply of an earlier one."
+    ),
+]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", "-c", help="Traces at a time (default: 64).")]
 MaxTurns = Annotated[int | None, typer.Option(help="Replies per trace before it is given up (strawberry: 40).")]
 FinalEvery = Annotated[int | None, typer.Option(help="Ask for the final answer every N turns (strawberry: 9).")]
@@ -55,5 +61,11 @@ Timeout = Annotated[float | None, typer.Option(help="Seconds without a byte befo
 Attempts = Annotated[int | None, typer.Option(help="Tries per call before its trace fails (default: 8).")]
 NumCtx = Annotated[int | None, typer.Option(help="Ollama: context window in tokens.")]
 KeepAlive = Annotated[str | None, typer.Option(help="Ollama: how long the model stays loaded, such as 30m.")]
+CacheTtl = Annotated[
+    str | None,
+    typer.Option(
+        help="Anthropic: how long a cached prompt lives, 5m (default) or 1h (dearer to write, for slow turns)."
+    ),
+]
 Config = Annotated[Path | None, typer.Option(help="YAML file with any of these flags; the command line wins.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout, for programs.")]

@@ -16,7 +16,6 @@ from openstrawberry.problems.problem import Problem
 from openstrawberry.stats import wilson
 
 if TYPE_CHECKING:
-    from openstrawberry.doctor import Finding
     from openstrawberry.selection.report import Report
     from openstrawberry.store.summary import Summary
     from openstrawberry.verify import Recheck
@@ -150,31 +149,3 @@ def json_line(**fields: object) -> None:
 
 def _percent(part: int, whole: int) -> str:
     return f"{part / whole:.0%}" if whole > 0 else "none"
-
-
-def show_doctor(findings: "list[Finding]", json: bool) -> None:
-    """One row per provider. Keys are shown as set or not, never as themselves."""
-    if json:
-        for found in findings:
-            json_line(
-                event="provider",
-                name=found.provider.name,
-                state=found.state,
-                key_set=found.provider.key_set,
-                base_url=found.provider.base_url,
-                models=list(found.models),
-                detail=found.detail,
-            )
-        return
-    table = Table("provider", "state", "key", "models, or what to do")
-    for found in findings:
-        shown = ", ".join(found.models[:8]) + (f" and {len(found.models) - 8} more" if len(found.models) > 8 else "")
-        key = "set" if found.provider.key_set else "not set" if found.provider.key_needed else "none needed"
-        style = {"ready": "green", "trouble": "red"}.get(found.state, "dim")
-        table.add_row(
-            found.provider.name,
-            Text(found.state, style=style),
-            key,
-            Text(clean(found.detail or shown)),
-        )
-    Console().print(table)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from openstrawberry.chat import Request
 from openstrawberry.engine.events import Emit, Judged, Streamed, TraceStarted, TurnEnded, TurnStarted, ignore
+from openstrawberry.engine.slots import Slots
 from openstrawberry.engine.stepper import Leaf, Stepper
 from openstrawberry.errors import ProviderError, SetupError, StrawberryError
 from openstrawberry.models.model import without_address
@@ -49,7 +50,8 @@ class Setting:
     """What all traces of a run share.
 
     `models` names who plays each role; a role that is missing is played by the solver. `identity` (the run's digest)
-    goes into trace ids. `stream`: whether replies are streamed (and `Streamed` events emitted).
+    goes into trace ids and, with the number of a slot, into cache keys. `stream`: whether replies are streamed (and
+    `Streamed` events emitted).
     """
 
     strategy: Strategy
@@ -63,6 +65,7 @@ class Setting:
     versions: str = "{}"
     scorer: Callable[[Node], Awaitable[float]] | None = None
     emit: Emit = field(default=ignore)
+    slots: Slots = field(default_factory=Slots)
 
     def model(self, role: AskRole) -> Recorded:
         """Who plays `role`."""
@@ -84,16 +87,18 @@ async def drive(setting: Setting, problem: Problem, sample: int = 0) -> Trace:
     Raises:
         SetupError: nothing has worked in this run yet, and this did not either.
     """
-    return await _Drive(setting, problem, sample).run()
+    with setting.slots.taken() as slot:
+        return await _Drive(setting, problem, sample, slot).run()
 
 
 class _Drive:
     """The state of one trace while it is driven."""
 
-    def __init__(self, setting: Setting, problem: Problem, sample: int) -> None:
+    def __init__(self, setting: Setting, problem: Problem, sample: int, slot: int) -> None:
         self.setting = setting
         self.problem = problem
         self.sample = sample
+        self.cache_key = f"{setting.identity}-{slot}".lstrip("-")
         self.id = setting.trace_id(problem, sample)
         self.task = Task(problem, setting.prompts, sample, setting.seed)
         self.draws: Counter[tuple[int, AskRole]] = Counter()
@@ -207,9 +212,18 @@ class _Drive:
             seed=int(seed[:8], 16) >> 1,
             response_schema=ask.response_schema,
             reasoning=sampling.reasoning,
-            cache_key=self.id,
+            cache_key=self._cache_key(ask.node.root),
         )
         return replace(request, key=reply_key(spec, ask.role, request, ask.node.chain, self.sample, draw))
+
+    def _cache_key(self, root: Node) -> str:
+        """The slot's; a conversation that begins differently (a critic's) has a key of its own.
+
+        So neither pushes the other out of a cache that is found by its key, and a critic that is asked in the middle of
+        the conversation itself reads what is cached of it.
+        """
+        same = root.chain == self.task.tree.nodes[0].chain
+        return self.cache_key if same else f"{self.cache_key}-{root.chain[:8]}"
 
     async def _check(self, answer: str) -> Verdict:
         verdict = await self.setting.checker.verify(self.problem, answer)

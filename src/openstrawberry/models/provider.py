@@ -14,7 +14,10 @@ class Provider:
 
     `opener`: `module:attribute`, imported on first use and called with an `Opening`. `keys`, `base_urls` and `names`
     are environment variables, looked up in this order; `variables` are further ones that only its opener understands.
-    `needs_name`: whether a spec must name a model. `unreachable`: what to do when nothing answers.
+    `needs_name`: whether a spec must name a model. `unreachable`: what to do when nothing answers. `cache`: how prompts
+    are cached: `prefix` (by themselves, where a request begins like an earlier one), `key` (the same, found by a key
+    that we send), `marks` (where we say so), `kept` (in memory, between turns), or empty where nobody promises it.
+    `batch`: whether there is a batch API at half the price.
     """
 
     name: str
@@ -28,6 +31,8 @@ class Provider:
     aliases: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     unreachable: str = ""
+    cache: str = ""
+    batch: bool = False
 
     @property
     def key_variable(self) -> str:
@@ -51,8 +56,8 @@ class ModelOptions:
 
     `timeout`: seconds without a byte from the provider; `connect_timeout`: seconds to reach it. `headers` and
     `extra` (top-level fields of the request body, options of Ollama's) are sent as they are. `cache_ttl` (`5m` or `1h`)
-    is Anthropic's. `num_ctx` and `keep_alive` are Ollama's. `device` and `dtype` are for models in process. `heard` is
-    called with the headers of every response, before its body is read; names are in lower case.
+    is Anthropic's, also behind OpenRouter. `num_ctx` and `keep_alive` are Ollama's. `device` and `dtype` are for models
+    in process. `heard` is called with the headers of every response, before its body is read; names are in lower case.
     """
 
     base_url: str = ""

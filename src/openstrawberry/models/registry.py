@@ -23,45 +23,47 @@ _HERE = "openstrawberry.models.providers"
 _OPENAI = f"{_HERE}.openai_sdk:open_openai"
 
 PROVIDERS: tuple[Provider, ...] = (
-    Provider("berry", f"{_HERE}.local:open_berry", key_optional=True, needs_name=False),
+    Provider("berry", f"{_HERE}.local:open_berry", key_optional=True, needs_name=False, cache="kept"),
     Provider("openai", _OPENAI, ("OPENAI_API_KEY",), base_url="https://api.openai.com/v1",
-             variables=("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")),
+             variables=("OPENAI_ORG_ID", "OPENAI_PROJECT_ID"), cache="key", batch=True),
     Provider("azure", f"{_HERE}.openai_sdk:open_azure", ("AZURE_OPENAI_API_KEY",),
              base_urls=("AZURE_OPENAI_ENDPOINT", "AZURE_BASE_URL"),
              names=("AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_MODEL_NAME"),
-             variables=("OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION", "AZURE_OPENAI_MODEL_NAME")),
+             variables=("OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION", "AZURE_OPENAI_MODEL_NAME"),
+             cache="key", batch=True),
     Provider("anthropic", f"{_HERE}.anthropic:open_anthropic", ("ANTHROPIC_API_KEY",),
-             base_url="https://api.anthropic.com"),
+             base_url="https://api.anthropic.com", cache="marks", batch=True),
     Provider("gemini", f"{_HERE}.gemini:open_gemini", ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
              base_url="https://generativelanguage.googleapis.com", base_urls=("GEMINI_BASE_URL", "GOOGLE_BASE_URL"),
-             aliases=("google",)),
-    Provider("groq", f"{_HERE}.groq:open_groq", ("GROQ_API_KEY",), base_url="https://api.groq.com"),
+             aliases=("google",), cache="prefix", batch=True),
+    Provider("groq", f"{_HERE}.groq:open_groq", ("GROQ_API_KEY",), base_url="https://api.groq.com",
+             cache="prefix", batch=True),
     Provider("ollama", f"{_HERE}.ollama:open_ollama", ("OLLAMA_OPENAI_API_KEY", "OLLAMA_API_KEY"), key_optional=True,
              base_url="http://127.0.0.1:11434", base_urls=("OLLAMA_HOST", "OLLAMA_BASE_URL"),
              names=("OLLAMA_OPENAI_MODEL_NAME", "OLLAMA_MODEL_NAME"), variables=("OLLAMA_OPENAI_BASE_URL",),
-             unreachable="Start Ollama with `ollama serve`, or point OLLAMA_HOST at it."),
+             unreachable="Start Ollama with `ollama serve`, or point OLLAMA_HOST at it.", cache="kept"),
     Provider("cerebras", _OPENAI, ("CEREBRAS_OPENAI_API_KEY", "CEREBRAS_API_KEY"),
-             base_url="https://api.cerebras.ai/v1"),
-    Provider("mistral", _OPENAI, ("MISTRAL_API_KEY",), base_url="https://api.mistral.ai/v1"),
+             base_url="https://api.cerebras.ai/v1", cache="prefix"),
+    Provider("mistral", _OPENAI, ("MISTRAL_API_KEY",), base_url="https://api.mistral.ai/v1", cache="key", batch=True),
     Provider("together", _OPENAI, ("TOGETHERAI_API_TOKEN", "TOGETHER_API_KEY"),
-             base_url="https://api.together.xyz/v1"),
-    Provider("openrouter", _OPENAI, ("OPENROUTER_API_KEY",), base_url="https://openrouter.ai/api/v1"),
-    Provider("deepseek", _OPENAI, ("DEEPSEEK_API_KEY",), base_url="https://api.deepseek.com"),
+             base_url="https://api.together.xyz/v1", cache="prefix"),
+    Provider("openrouter", _OPENAI, ("OPENROUTER_API_KEY",), base_url="https://openrouter.ai/api/v1", cache="prefix"),
+    Provider("deepseek", _OPENAI, ("DEEPSEEK_API_KEY",), base_url="https://api.deepseek.com", cache="prefix"),
     Provider("huggingface", _OPENAI, ("HUGGING_FACE_HUB_TOKEN", "HF_TOKEN"),
              base_url="https://router.huggingface.co/v1"),
     Provider("replicate", _OPENAI, ("REPLICATE_API_TOKEN",), base_url="https://openai-proxy.replicate.com/v1"),
     Provider("vllm", _OPENAI, ("VLLM_API_KEY",), key_optional=True, base_url="http://127.0.0.1:8000/v1",
-             unreachable="Start it with `vllm serve NAME`, or point VLLM_BASE_URL at it."),
+             unreachable="Start it with `vllm serve NAME`, or point VLLM_BASE_URL at it.", cache="prefix"),
     Provider("compat", _OPENAI, ("COMPAT_API_KEY",), key_optional=True,
              unreachable="Start the server, or check the address after the @ or in COMPAT_BASE_URL."),
-    Provider("hf", f"{_HERE}.hf:open_hf", key_optional=True),
+    Provider("hf", f"{_HERE}.hf:open_hf", key_optional=True, cache="kept"),
     Provider("scripted", f"{_HERE}.scripted:open_scripted", key_optional=True),
 )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ProviderState:
-    """What `strawberry doctor` shows of one row; never a key."""
+    """What `strawberry doctor` shows of one row; never a key. `address_needed`: the variable of a missing address."""
 
     name: str
     key_variables: tuple[str, ...]
@@ -70,6 +72,10 @@ class ProviderState:
     base_url: str
     models: tuple[str, ...]
     listable: bool
+    address_needed: str = ""
+    unreachable: str = ""
+    cache: str = ""
+    batch: bool = False
 
 
 def open_model(spec: str, settings: Settings, **options: Any) -> Model:
@@ -135,7 +141,17 @@ def _state(provider: Provider, settings: Settings) -> ProviderState:
     names = next(filter(None, (settings.names(name, provider.name) for name in provider.name_variables)), ())
     key_set = bool(settings.first(*provider.keys))
     return ProviderState(
-        provider.name, provider.keys, not provider.key_optional, key_set, _without_user(url), names, _listable(provider)
+        name=provider.name,
+        key_variables=provider.keys,
+        key_needed=not provider.key_optional,
+        key_set=key_set,
+        base_url=_without_user(url),
+        models=names,
+        listable=_listable(provider),
+        address_needed=provider.url_variables[0] if provider.name in ("azure", "compat") else "",
+        unreachable=provider.unreachable,
+        cache=provider.cache,
+        batch=provider.batch,
     )
 
 

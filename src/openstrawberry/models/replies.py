@@ -4,6 +4,15 @@
 from everything that decides it: model, role, sampling parameters, the hash chain of the conversation, the sample, and
 which draw at that point of the conversation it is (a repair or a second visit asks again and is a new draw). The same
 key is never on its way twice at the same time: whoever comes second waits for the first.
+
+What is recorded, and what is not:
+
+- A reply that broke off (a cut connection, a timeout, a body that is not the protocol) and a reply that no trace can
+  use (empty, absurdly long) are errors, and errors are never recorded: the next run asks again.
+- A reply that is whole as the provider sees it is recorded, also one that it cut at `max_tokens` or filtered. It was
+  paid for, the same request would be cut again, and a raised `--max-tokens` is another key and so asks anew.
+- `--fresh` never reads an earlier record, because it begins a run directory, and with it a record, of its own. Going on
+  with that run (without the flag) replays what it has paid for itself. Nothing is deleted.
 """
 
 import asyncio

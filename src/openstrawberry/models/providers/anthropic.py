@@ -19,6 +19,7 @@ from openstrawberry.models.providers.endpoint import Endpoint
 from openstrawberry.models.providers.faults import faults_of
 from openstrawberry.models.providers.pool import pool
 from openstrawberry.models.providers.refusals import Refusals
+from openstrawberry.models.providers.schema import strict
 
 BUDGETS = {"low": 2048, "medium": 8192, "high": 24576}
 _BUDGETED = re.compile(r"claude-3-7|-4(-[015](-|$)|-20\d{6}|$)")  # later generations are asked for an effort
@@ -45,7 +46,7 @@ class AnthropicModel:
         self._opening = opening
         self._endpoint = endpoint
         self._refusals = Refusals(opening.spec)
-        self._mark = {"type": "ephemeral", **({"ttl": "1h"} if opening.options.cache_ttl == "1h" else {})}
+        self._mark = wire.cache_mark(opening.options.cache_ttl)
 
     @property
     def spec(self) -> str:
@@ -124,7 +125,7 @@ class AnthropicModel:
         return ({"type": "enabled", "budget_tokens": budget} if budget >= 1024 else None), {}
 
     def _format(self, request: Request) -> dict[str, Any]:
-        schema = request.response_schema
+        schema = strict(request.response_schema) if request.response_schema is not None else None
         return {"format": {"type": "json_schema", "schema": schema}} if schema is not None else {}
 
     def _messages(self, turns: tuple[Message, ...]) -> list[bytes]:

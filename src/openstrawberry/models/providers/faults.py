@@ -66,6 +66,7 @@ _BY_CODE: dict[str, ErrorKind] = {
     "server_error": "server",
     "internal_server_error": "server",
     "invalid_request_error": "bad_request",
+    "json_validate_failed": "malformed",
 }
 _HINTS: dict[ErrorKind, str] = {
     "auth": "Check {key} in the environment or in .env.",
@@ -178,7 +179,7 @@ def kind_of(status: int, code: str, message: str) -> ErrorKind:
         return "quota"
     if status == 400 and _KEY.search(message):
         return "auth"
-    if coded and (status < 400 or coded in ("quota", "not_found")):
+    if coded and (status < 400 or coded in ("quota", "not_found", "malformed")):
         return coded
     if status in _BY_STATUS:
         return _BY_STATUS[status]

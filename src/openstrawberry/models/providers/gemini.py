@@ -1,5 +1,7 @@
 """Google's Gemini through google-genai, protocol v1beta; the system prompt travels as `system_instruction`.
 
+Gemini caches what requests begin alike with by itself; `gemini_cache.py` adds a cache for long system prompts.
+
 The SDK's own HTTP client is always replaced by one of ours: with the default one it would pick aiohttp wherever that is
 installed, and then retry by itself after a random sleep. It also leaves open a stream that was not read to its end, so
 every response is closed here.
@@ -20,7 +22,9 @@ from openstrawberry.errors import ProviderError
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.faults import Faults, faults_of
+from openstrawberry.models.providers.gemini_cache import GeminiCaches
 from openstrawberry.models.providers.pool import pool
+from openstrawberry.models.providers.refusals import Refusals
 
 BUDGETS = {"off": 0, "low": 1024, "medium": 8192, "high": 24576}
 LEVELS = {"off": "LOW", "low": "LOW", "medium": "MEDIUM", "high": "HIGH"}
@@ -62,6 +66,8 @@ class GeminiModel:
         self._client = client
         self._http = http
         self._faults = faults
+        self._caches = GeminiCaches(client, opening.name, _CAUGHT)
+        self._refusals = Refusals(opening.spec)
 
     @property
     def spec(self) -> str:
@@ -69,8 +75,22 @@ class GeminiModel:
 
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
         """See `Model.complete`."""
+        system, turns = wire.split_system(request.messages)
+        instruction = "\n\n".join(text for text in system if text)
+        while True:
+            cached = await self._caches.name(instruction)
+            fields = self._refusals.without(self._fields(request, instruction, cached))
+            if "response_mime_type" not in fields:
+                fields.pop("response_json_schema", None)  # it is taken only together with the type
+            try:
+                return await self._once(fields, turns, on_delta)
+            except ProviderError as error:
+                if not self._caches.lost(cached, error) and not self._refusals.learns(error, fields):
+                    raise
+
+    async def _once(self, fields: dict[str, Any], turns: tuple[Message, ...], on_delta: OnDelta | None) -> Reply:
         pieces = _Pieces()
-        async with aclosing(self._answers(request, on_delta is not None)) as answers:
+        async with aclosing(self._answers(fields, turns, on_delta is not None)) as answers:
             async for answer in answers:
                 with self._faults.parsing():
                     deltas = pieces.take(answer)
@@ -90,15 +110,19 @@ class GeminiModel:
         return tuple(sorted((model.name or "").removeprefix("models/") for model in able))
 
     async def close(self) -> None:
+        await self._caches.close()
         await self._client.aio.aclose()
         self._client.close()
         await self._http.aclose()
 
-    async def _answers(self, request: Request, stream: bool) -> AsyncGenerator[types.GenerateContentResponse]:
+    async def _answers(
+        self, fields: dict[str, Any], turns: tuple[Message, ...], stream: bool
+    ) -> AsyncGenerator[types.GenerateContentResponse]:
         """The whole answer, or its pieces."""
-        system, turns = wire.split_system(request.messages)
         contents: Any = [types.Content(role="user", parts=[types.Part(text=" ")])]  # replaced by the ones in `config`
-        config = self._config(request, system, [_content(turn) for turn in turns])
+        # The conversation goes in as a ready-made field: the SDK would walk every part of it on each call.
+        ready = {"contents": [_content(turn) for turn in turns], **self._opening.options.extra}
+        config = self._config(fields, types.HttpOptions(extra_body=ready))
         models, started = self._client.aio.models, False
         _response.set(None)
         try:
@@ -116,22 +140,28 @@ class GeminiModel:
             if (response := _response.get()) is not None:
                 await response.aclose()
 
-    def _config(self, request: Request, system: list[str], turns: list[Any]) -> types.GenerateContentConfig:
-        """The conversation goes in as a ready-made field: the SDK would walk every part of it on each call."""
+    def _fields(self, request: Request, instruction: str, cached: str) -> dict[str, Any]:
+        """What stands beside the conversation; a cache holds the system prompt, and takes its place."""
         schema = request.response_schema
+        return {
+            "system_instruction": None if cached else instruction or None,
+            "cached_content": cached or None,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "max_output_tokens": request.max_tokens,
+            "stop_sequences": list(request.stop) or None,
+            "seed": None if request.seed is None else request.seed % 2**31,
+            "response_json_schema": schema,
+            "response_mime_type": "application/json" if schema is not None else None,
+            "thinking_config": _thinking(self._opening.name, request.reasoning),
+        }
+
+    def _config(self, fields: dict[str, Any], http: types.HttpOptions) -> types.GenerateContentConfig:
         return types.GenerateContentConfig(
-            http_options=types.HttpOptions(extra_body={"contents": turns, **self._opening.options.extra}),
-            system_instruction="\n\n".join(text for text in system if text) or None,
-            temperature=request.temperature,
-            top_p=request.top_p,
-            max_output_tokens=request.max_tokens,
-            stop_sequences=list(request.stop) or None,
-            seed=None if request.seed is None else request.seed % 2**31,
-            response_mime_type="application/json" if schema is not None else None,
-            response_json_schema=schema,
-            thinking_config=_thinking(self._opening.name, request.reasoning),
+            http_options=http,
             automatic_continuation=False,  # it would send, and be billed for, requests that nobody asked for
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+            **fields,
         )
 
 

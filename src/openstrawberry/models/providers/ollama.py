@@ -21,6 +21,7 @@ from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.faults import Faults, faults_of
 from openstrawberry.models.providers.pool import pool
+from openstrawberry.models.providers.refusals import Refusals
 from openstrawberry.models.providers.think import ThinkSplitter
 
 _CAUGHT = (ollama.ResponseError, ollama.RequestError, ConnectionError, httpx.HTTPError, httpx.StreamError,
@@ -53,6 +54,7 @@ class OllamaModel:
         self._opening = opening
         self._client = client
         self._faults = faults
+        self._refusals = Refusals(opening.spec)
 
     @property
     def spec(self) -> str:
@@ -60,8 +62,17 @@ class OllamaModel:
 
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
         """See `Model.complete`."""
+        while True:
+            arguments = self._refusals.without(self._arguments(request))
+            try:
+                return await self._once(arguments, on_delta)
+            except ProviderError as error:
+                if not self._refusals.learns(error, arguments):
+                    raise
+
+    async def _once(self, arguments: dict[str, Any], on_delta: OnDelta | None) -> Reply:
         splitter, last = ThinkSplitter(), None
-        async with aclosing(self._parts(request, on_delta is not None)) as parts:
+        async with aclosing(self._parts(arguments, on_delta is not None)) as parts:
             async for part in parts:
                 with self._faults.parsing():
                     deltas = _deltas(part, splitter)
@@ -87,13 +98,13 @@ class OllamaModel:
     async def close(self) -> None:
         await self._client.close()  # type: ignore[no-untyped-call]
 
-    async def _parts(self, request: Request, stream: bool) -> AsyncGenerator[ollama.ChatResponse]:
+    async def _parts(self, arguments: dict[str, Any], stream: bool) -> AsyncGenerator[ollama.ChatResponse]:
         """The whole answer, or its pieces."""
         started = False
         _headers.set(None)
         try:
             chat: Any = self._client.chat  # its overloads know no `stream: bool`
-            answer = await chat(stream=stream, **self._arguments(request))
+            answer = await chat(stream=stream, **arguments)
             if isinstance(answer, ollama.ChatResponse):
                 yield answer
                 return

@@ -1,11 +1,12 @@
 """Every provider that speaks OpenAI's chat completions: one class, and a table of what each spells its own way.
 
 A conversation is sent as it is, so each request begins with the bytes of the one before, which is what all of these
-cache by. A parameter that the model refuses by name is dropped, with a warning, and not sent again.
+cache by; vLLM, Groq, DeepSeek and the others without a parameter for it need no more than that. A parameter that the
+model refuses by name is dropped, with a warning, and not sent again.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +17,8 @@ from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.endpoint import Endpoint
 from openstrawberry.models.providers.faults import Filtered
-from openstrawberry.models.providers.refusals import Refusals
+from openstrawberry.models.providers.refusals import ANY_JSON, Refusals
+from openstrawberry.models.providers.schema import strict
 from openstrawberry.models.providers.think import ThinkSplitter
 
 
@@ -24,14 +26,16 @@ from openstrawberry.models.providers.think import ThinkSplitter
 class Dialect:
     """What one provider spells its own way. An empty name means that it has no such parameter.
 
-    `reasoning` is how effort is asked for, `echo` the field in which past reasoning is sent back, `think_tags` whether
-    thoughts may come as plain text.
+    `cache_key` is what requests of one conversation are routed by, `marked` begins the names of models that cache only
+    what is marked, as Anthropic's own protocol does. `reasoning` is how effort is asked for, `echo` the field in which
+    past reasoning is sent back, `think_tags` whether thoughts may come as plain text.
     """
 
     max_tokens: str = "max_tokens"
     seed: str = "seed"
     usage_in_stream: bool = True
     cache_key: str = ""
+    marked: str = ""
     schema: bool = True
     reasoning: Literal["", "effort", "object", "switch", "template", "groq"] = "effort"
     echo: str = ""
@@ -40,12 +44,12 @@ class Dialect:
 
 DIALECTS: Mapping[str, Dialect] = {
     "openai": Dialect(max_tokens="max_completion_tokens", cache_key="prompt_cache_key"),
-    "azure": Dialect(max_tokens="max_completion_tokens"),
+    "azure": Dialect(max_tokens="max_completion_tokens", cache_key="prompt_cache_key"),
     "groq": Dialect(max_tokens="max_completion_tokens", reasoning="groq", think_tags=True),
     "cerebras": Dialect(max_tokens="max_completion_tokens", think_tags=True),
-    "mistral": Dialect(seed="random_seed", usage_in_stream=False),
+    "mistral": Dialect(seed="random_seed", usage_in_stream=False, cache_key="prompt_cache_key"),
     "together": Dialect(think_tags=True),
-    "openrouter": Dialect(reasoning="object"),
+    "openrouter": Dialect(reasoning="object", marked="anthropic/"),
     "deepseek": Dialect(seed="", schema=False, reasoning="switch", echo="reasoning_content"),
     "huggingface": Dialect(think_tags=True),
     "replicate": Dialect(think_tags=True),
@@ -68,6 +72,8 @@ class OpenAIShapedModel:
         self._underlying = underlying or opening.name
         self._dialect = DIALECTS.get(self._provider, Dialect())
         self._extra = opening.options.extra
+        marked = bool(self._dialect.marked) and self._name.startswith(self._dialect.marked)
+        self._mark = wire.encoded_object(wire.cache_mark(opening.options.cache_ttl)) if marked else b""
         self._endpoint = endpoint
         self._refusals = Refusals(opening.spec)
 
@@ -80,7 +86,7 @@ class OpenAIShapedModel:
         while True:
             fields = self._refusals.without(self._fields(request, on_delta is not None))
             try:
-                return await self._once(wire.body(fields, map(self._message, request.messages)), on_delta)
+                return await self._once(wire.body(fields, self._messages(request.messages)), on_delta)
             except Filtered:
                 return Reply(content="", finish_reason="filter", model=f"{self._provider}:{self._name}")
             except ProviderError as error:
@@ -125,8 +131,9 @@ class OpenAIShapedModel:
         if request.response_schema is None:
             return None
         if not self._dialect.schema:
-            return {"type": "json_object"}
-        named = {"name": "reply", "schema": request.response_schema, "strict": True}
+            return ANY_JSON
+        exact = strict(request.response_schema)
+        named = {"name": "reply", "schema": exact or request.response_schema, "strict": exact is not None}
         return {"type": "json_schema", "json_schema": named}
 
     def _reasoning(self, request: Request) -> dict[str, Any]:
@@ -147,8 +154,18 @@ class OpenAIShapedModel:
                 return {"reasoning_effort": said, "reasoning_format": None if levels or off else "parsed"}
         return {}
 
-    def _message(self, message: Message) -> bytes:
-        head = b'{"role":"%b","content":%b' % (message.role.encode(), wire.encoded(message.content))
+    def _messages(self, messages: tuple[Message, ...]) -> Iterable[bytes]:
+        """Where marks are needed, they stand as in Anthropic's own protocol: on the system prompt and the last turn."""
+        if not self._mark:
+            return map(self._message, messages)
+        system = len(messages) - len(wire.split_system(messages)[1]) - 1
+        return [self._message(message, at in (system, len(messages) - 1)) for at, message in enumerate(messages)]
+
+    def _message(self, message: Message, marked: bool = False) -> bytes:
+        content = wire.encoded(message.content)
+        if marked and message.content:
+            content = b'[{"type":"text","text":%b,"cache_control":%b}]' % (content, self._mark)
+        head = b'{"role":"%b","content":%b' % (message.role.encode(), content)
         if self._dialect.echo and message.reasoning and message.role == "assistant":
             head += b',"%b":%b' % (self._dialect.echo.encode(), wire.encoded(message.reasoning))
         return head + b"}"

@@ -45,6 +45,11 @@ def encoded_object(value: Mapping[str, Any]) -> bytes:
     return _ENCODE(value).encode()
 
 
+def cache_mark(ttl: str) -> dict[str, str]:
+    """What Anthropic's protocol wants at the end of a prefix that is to be cached; `ttl` is `5m` or `1h`."""
+    return {"type": "ephemeral", **({"ttl": ttl} if ttl != "5m" else {})}
+
+
 def body(fields: Mapping[str, Any], messages: Iterable[bytes]) -> bytes:
     """A JSON object of `fields`, which must not be empty, and `messages`."""
     return encoded_object(fields)[:-1] + b',"messages":[' + b",".join(messages) + b"]}"
