@@ -48,6 +48,9 @@ class RunConfig(BaseModel):
     attempts: int = Field(default=8, ge=1, le=1000)
     num_ctx: int | None = Field(default=None, ge=1)
     keep_alive: str | None = None
+    prices: Path | None = None
+    budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    budget_tokens: int | None = Field(default=None, ge=1, le=2**62)
 
     @model_validator(mode="before")
     @classmethod

@@ -37,6 +37,9 @@ def command(
     timeout: o.Timeout = None,
     num_ctx: o.NumCtx = None,
     keep_alive: o.KeepAlive = None,
+    prices: o.Prices = None,
+    budget_usd: o.BudgetUsd = None,
+    budget_tokens: o.BudgetTokens = None,
     out: o.Out = None,
     json: o.Json = False,
 ) -> None:
@@ -61,7 +64,7 @@ def command(
         print(trace.to_line())
     else:
         view.verdict(trace)
-    if trace.stop == "error":
+    if trace.owed:
         print(f"strawberry: {trace.error.message}", file=sys.stderr)
         raise typer.Exit(3)
 
