@@ -185,9 +185,7 @@ class Run:
         """The state of the directory now."""
         found = summarise(self.directory)
         asked, replayed = self.model.asked, self.model.replayed
-        found = replace(
-            found, made=self._made, replies_asked=asked, replies_replayed=replayed, stopped=self.stopped
-        )
+        found = replace(found, made=self._made, replies_asked=asked, replies_replayed=replayed, stopped=self.stopped)
         if self._decider is not None:
             found.saved_traces, found.saved_calls = self._decider.saved()
         return found

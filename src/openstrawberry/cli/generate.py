@@ -91,7 +91,7 @@ def run_command(flags: dict[str, Any], json: bool, watch: bool) -> None:
     view.summary(summary)
     if run.budget is not None and run.budget.short:
         again = shlex.join(["strawberry", *with_flag(sys.argv[1:], *run.budget.more().split())])
-        print(f"strawberry: {summary.stopped} Go on with: {again}", file=sys.stderr)
+        print(f"strawberry: The budget is used up; everything so far is kept. Go on with: {again}", file=sys.stderr)
     if summary.owed or summary.stopped:
         raise typer.Exit(3)
 
