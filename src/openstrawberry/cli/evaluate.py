@@ -60,6 +60,7 @@ def command(
     attempts: o.Attempts = None,
     num_ctx: o.NumCtx = None,
     keep_alive: o.KeepAlive = None,
+    prices: o.Prices = None,
     allow_trained_on: Seen = None,
     config: o.Config = None,
     json: o.Json = False,

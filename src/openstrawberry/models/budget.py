@@ -156,11 +156,13 @@ class Budget:
     def _used_up(self, short: Literal["usd", "tokens"], amount: Amount) -> ProviderError:
         self.short, self._wanted = short, amount
         if short == "usd":
-            told = f"${self.usd:,.6g} is used up: ${self.spent.usd:,.6g} is spent, and the next request may cost "
-            told += f"${amount.usd:,.6g}."
+            told = (
+                f"${self.usd:,.6g} does not cover another request: ${self.spent.usd:,.6g} is spent, and the next one "
+            )
+            told += f"may cost ${amount.usd:,.6g}."
         else:
-            told = f"{self.tokens:,} tokens is used up: {self.spent.tokens:,} are spent, and the next request may take "
-            told += f"{amount.tokens:,}."
+            told = f"{self.tokens:,} tokens does not cover another request: {self.spent.tokens:,} are spent, and the "
+            told += f"next one may take {amount.tokens:,}."
         return ProviderError(
             f"The budget of {told}",
             provider="strawberry",

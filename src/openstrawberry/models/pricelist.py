@@ -208,5 +208,5 @@ def _line(file: Path, name: str, row: object) -> Line:
         where = ".".join(str(part) for part in (name, *first["loc"]))
         raise SetupError(
             f"The price of {where} in {file} cannot be read ({first['msg'].lower()}): write input and output, in "
-            "dollars per million tokens, and where they differ cached_input and cache_write, and batch as a share of them."
+            "dollars per million tokens; where they differ also cached_input, cache_write, and batch as a share of them."
         ) from error
