@@ -1,4 +1,4 @@
-"""Which failures certainly cost nothing, at the wire: a budget may forget these, and must keep all others at their worst."""
+"""Which failures certainly cost nothing, at the wire: a budget forgets these, and keeps all others at their worst."""
 
 import asyncio
 import json

@@ -39,8 +39,8 @@ class Spent:
     """What a run has spent so far, in all its commands.
 
     `usd` is the cost of the replies whose cost is known, `unpriced` the number of the others, `saved_usd` what the
-    prompt cache saved. `counted_*` is what a budget counts: calls whose end or cost is unknown at their worst; None
-    where that is not known either, because they were made without a budget.
+    prompt cache saved. `counted_*` is what a budget counts: calls under way, and those whose end or cost is unknown, at
+    their worst; None where that is not known either, because they were made without a budget.
     """
 
     usd: float = 0.0
@@ -156,15 +156,11 @@ class Budget:
     def _used_up(self, short: Literal["usd", "tokens"], amount: Amount) -> ProviderError:
         self.short, self._wanted = short, amount
         if short == "usd":
-            told = (
-                f"${self.usd:,.6g} does not cover another request: ${self.spent.usd:,.6g} is spent, and the next one "
-            )
-            told += f"may cost ${amount.usd:,.6g}."
+            cap, spent, wanted = f"${self.usd:,.6g}", f"${self.spent.usd:,.6g} is", f"cost ${amount.usd:,.6g}"
         else:
-            told = f"{self.tokens:,} tokens does not cover another request: {self.spent.tokens:,} are spent, and the "
-            told += f"next one may take {amount.tokens:,}."
+            cap, spent, wanted = f"{self.tokens:,} tokens", f"{self.spent.tokens:,} are", f"take {amount.tokens:,}"
         return ProviderError(
-            f"The budget of {told}",
+            f"The budget of {cap} does not cover another request: {spent} spent, and the next one may {wanted}.",
             provider="strawberry",
             kind="budget",
             hint=f"Raise it with {self.more()}.",

@@ -207,6 +207,6 @@ def _line(file: Path, name: str, row: object) -> Line:
         first = error.errors()[0]
         where = ".".join(str(part) for part in (name, *first["loc"]))
         raise SetupError(
-            f"The price of {where} in {file} cannot be read ({first['msg'].lower()}): write input and output, in "
-            "dollars per million tokens; where they differ also cached_input, cache_write, and batch as a share of them."
+            f"The price of {where} in {file} cannot be read ({first['msg'].lower()}): write input, output and, where "
+            "they differ, cached_input and cache_write, in dollars per million tokens, and batch as a share of them."
         ) from error

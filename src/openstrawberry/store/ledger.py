@@ -18,13 +18,10 @@ insert or ignore into spent
     select 1, 0, count(*), 0, case count(*) when 0 then 0 end, case count(*) when 0 then 0 end from replies
     where not exists (select 1 from spent);
 """
-# Null where one of them is null, 0 where there is none.
-_COUNT = """
-update spent set
-    counted_usd = counted_usd + (
-        select case count(*) when count(usd) then coalesce(sum(usd), 0) end from reservations where {these}),
-    counted_tokens = counted_tokens + (select coalesce(sum(tokens), 0) from reservations where {these})
-"""
+# Reservations added up: 0 where there is none, null where one of them is.
+_USD = "(select case count(*) when count(usd) then coalesce(sum(usd), 0) end from reservations where {these})"
+_TOKENS = "(select coalesce(sum(tokens), 0) from reservations where {these})"
+_COUNT = f"update spent set counted_usd = counted_usd + {_USD}, counted_tokens = counted_tokens + {_TOKENS}"
 
 
 def open_ledger(db: sqlite3.Connection) -> None:
@@ -63,12 +60,6 @@ def count(db: sqlite3.Connection, key: str, reply: Reply) -> None:
 
 
 def spent(db: sqlite3.Connection) -> Spent:
-    """The sums."""
-    columns = "usd, unpriced, saved_usd, counted_usd, counted_tokens"
-    return Spent(*db.execute(f"select {columns} from spent").fetchone())
-
-
-def any_spent(db: sqlite3.Connection) -> bool:
-    """Whether anything may have been billed."""
-    under_way = db.execute("select exists (select 1 from reservations where usd > 0 or usd is null)").fetchone()[0]
-    return bool(under_way or spent(db).counted_usd)
+    """The sums; what is under way counts at its worst."""
+    counted = f"counted_usd + {_USD}, counted_tokens + {_TOKENS}".format(these="true")
+    return Spent(*db.execute(f"select usd, unpriced, saved_usd, {counted} from spent").fetchone())

@@ -94,7 +94,7 @@ class RunDirectory:
     # The ledger of a budget.
 
     def spent(self) -> Spent:
-        """What this run has spent in all its commands, without what is under way."""
+        """What this run has spent in all its commands; what is under way counts at its worst."""
         return ledger.spent(self._reader)
 
     async def reserve(self, key: str, amount: Amount) -> None:
@@ -132,7 +132,7 @@ class RunDirectory:
         """Whether there is a reply or a finished trace, or something that may have been billed."""
         replies = self._reader.execute("select exists (select 1 from replies)").fetchone()[0]
         finished = self._index.query(f"select 1 from traces where {FINISHED} limit 1")
-        return bool(replies or finished or ledger.any_spent(self._reader))
+        return bool(replies or finished or self.spent().counted_usd != 0)
 
     def finish(self) -> None:
         """Marks the run as finished: the next run with the same identity starts a new directory.
