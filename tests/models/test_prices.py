@@ -159,7 +159,7 @@ def test_batches_cost_half_where_the_provider_sells_them_and_no_price_is_listed(
 def test_nobody_bills_for_models_in_process(spec: str) -> None:
     price = Prices().of(spec)
     assert price is not None
-    assert price.cost(Usage(input=1000, output=1000)) == 0
+    assert price.cost(Usage(input=1000, output=1000)) == price.cost(Usage()) == 0
     assert price.worst(10**9, 10**9) == 0
 
 

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openstrawberry.errors import SetupError
 from openstrawberry.models.model import without_address
-from openstrawberry.models.prices import Price, Rate, Rates, Tariff, now
+from openstrawberry.models.prices import FREE, Price, Rate, Rates, Tariff, now
 from openstrawberry.models.provider import Provider
 from openstrawberry.models.registry import find_provider, full_spec
 from openstrawberry.settings import Settings
@@ -95,8 +95,7 @@ class Prices:
             if any(pattern == name or fnmatchcase(name, pattern) for name in (spec, without_address(spec))):
                 return _of_line(line, provider.name)
         if provider.name in IN_PROCESS:
-            free = Rates(Rate(0.0), Rate(0.0))
-            return lambda moment, batch: free
+            return lambda moment, batch: FREE
         if provider.name in OWN_SERVERS or self._elsewhere(provider, spec):
             return None
         return _listed(provider.name, self._name(provider, spec.partition(":")[2]))

@@ -53,6 +53,8 @@ class Rates:
 
         Cached and written tokens that are not reported are none: several protocols leave out what is 0.
         """
+        if self == FREE:
+            return 0.0
         if usage.input is None or usage.output is None or (self.reasoning and usage.reasoning is None):
             return None
         read, written = usage.cached_input or 0, usage.cache_write or 0
@@ -81,6 +83,9 @@ class Rates:
     def _write(self, cache_ttl: str) -> Rate:
         return (self.cache_write_1h if cache_ttl == "1h" else None) or self.cache_write or self.input
 
+
+FREE = Rates(Rate(0.0), Rate(0.0))
+"""Nobody bills, however many tokens there were."""
 
 Tariff = Callable[[datetime, bool], Rates | None]
 """The rates at a moment, of a live call or (True) of one in a batch; None where they are not known."""
