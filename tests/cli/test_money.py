@@ -1,13 +1,22 @@
 """Budgets, prices and dry runs, as a user meets them."""
 
+import asyncio
+import io
 import json
 import shlex
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from openstrawberry.cli.generate import with_flag
+from openstrawberry.cli.live import TextView
 from openstrawberry.cli.render import dollars
+from openstrawberry.config import RunConfig
+from openstrawberry.engine.events import Event, TraceEnded
+from openstrawberry.evaluation.report import read_report
+from openstrawberry.generate import Run
+from openstrawberry.settings import Settings
 from tests.cli.commands import Shell
 
 SCRIPT = """
@@ -39,6 +48,7 @@ def test_the_summary_tells_the_cost_and_what_the_cache_saved_in_every_form(price
     again = generate(priced, "--samples", 1, "--json").events[-1]
     assert again["cost_usd"] == pytest.approx(0.1246)
     assert again["cache_saved_usd"] == pytest.approx(0.0954)
+    assert again["cached_share"] == pytest.approx(0.53)
     assert (again["unpriced"], again["open_usd"], again["stopped"]) == (0, 0, "")
 
 
@@ -81,6 +91,50 @@ def test_budgets_can_stand_in_a_file_and_change_between_commands(priced: Shell) 
     assert generate(priced, "--config", config).code == 0
     assert generate(priced, "--config", config, "--samples", 4).code == 3
     assert generate(priced, "--config", config, "--samples", 4, "--budget-usd", 5).code == 0
+
+
+def test_sampling_that_stops_by_itself_stops_at_the_budget_as_well(priced: Shell) -> None:
+    stopped = generate(priced, "--until-decided", "--budget-usd", "0.2", "--json")
+    assert stopped.code == 3
+    assert stopped.events[-1]["cost_usd"] <= 0.2
+    assert stopped.events[-1]["stopped"]
+    assert generate(priced, "--until-decided", "--budget-usd", "5", "--json").code == 0
+
+
+def test_a_terminal_shows_dollars_so_far_and_what_they_will_be(priced: Shell) -> None:
+    view = TextView(Console(file=io.StringIO(), force_terminal=True), watch=False)
+    shown: list[str] = []
+
+    def hear(event: Event) -> None:
+        view.hear(event)
+        if isinstance(event, TraceEnded):
+            shown.append(view.progress.tasks[view.bar].description)
+
+    async def session() -> None:
+        config = RunConfig(model=f"scripted:{priced.script}", problems=str(priced.problems), samples=2, concurrency=1,
+                           out=priced.run, prices=priced.folder / "prices.yaml")  # fmt: skip
+        run = Run(config, Settings({}), hear)
+        try:
+            view.start(run)
+            await run.run()
+        finally:
+            view.stop()
+            await run.close()
+
+    asyncio.run(session())
+    assert shown[0].endswith(" $0.0623 of about $0.2492")
+    assert shown[-1].endswith(" $0.2492 of about $0.2492")
+
+
+def test_eval_shows_what_each_method_cost(priced: Shell) -> None:
+    done = priced.strawberry(
+        "eval", "--model", f"scripted:{priced.script}", "--method", "zero-shot", "--method", "strawberry",
+        "--problems", priced.problems, "--out", priced.folder / "eval", "--prices", priced.folder / "prices.yaml",
+    )  # fmt: skip
+    assert done.code == 0
+    report = read_report(priced.folder / "eval")
+    assert [row.overall.dollars for row in report.rows] == pytest.approx([2 * 0.0065, 2 * 0.0623])
+    assert "0.1246" in (priced.folder / "eval" / "report.md").read_text()
 
 
 def test_a_budget_of_tokens_is_kept_too(priced: Shell) -> None:

@@ -69,11 +69,11 @@ def test_what_the_provider_did_not_report_is_not_guessed() -> None:
 
 
 def test_the_cache_saves_what_its_tokens_would_have_cost_less_what_writing_cost() -> None:
-    price = flat(FULL)
-    read = price.saved(usage(input=100_000, cached_input=100_000))
-    assert read == pytest.approx(0.2 - 0.02)
-    assert price.saved(usage(input=100_000, cache_write=100_000)) == pytest.approx(0.2 - 0.25)
-    assert price.saved(usage(input=100_000)) == 0
+    assert FULL.saved(usage(input=100_000, cached_input=100_000)) == pytest.approx(0.2 - 0.02)
+    assert FULL.saved(usage(input=300_000, cached_input=300_000)) == pytest.approx(1.2 - 0.12)
+    assert FULL.saved(usage(input=100_000, cache_write=100_000)) == pytest.approx(0.2 - 0.25)
+    assert FULL.saved(usage(input=100_000)) == 0
+    assert FULL.saved(Usage(cached_input=3)) is None
 
 
 def test_a_reply_that_knows_its_cost_keeps_it() -> None:
@@ -210,6 +210,7 @@ def test_models_that_share_the_load_reserve_for_the_dearest_and_differ_in_cost()
     assert cheap is not None
     assert both.worst(1000, 10) == dear.worst(1000, 10) != cheap.worst(1000, 10)
     assert both.cost(usage(input=1000)) is None
+    assert Prices().of("scripted:a, b.yaml") is not None
 
 
 def test_a_file_of_ones_own_goes_first_and_its_first_line_that_fits_counts(tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ class Budgeted:
         Raises:
             ProviderError: `budget`, when the request does not fit any more.
         """
-        worst = self._worst(request)
+        worst = worst_of(request, self._price, cache_ttl=self._cache_ttl)
         ticket = await self._budget.reserve(request.key, worst)
         try:
             reply = await self._model.complete(request, on_delta)
@@ -217,10 +217,12 @@ class Budgeted:
         """Closes the wrapped model."""
         await self._model.close()
 
-    def _worst(self, request: Request) -> Amount:
-        read = most_input(request)
-        usd = self._price.worst(read, request.max_tokens, cache_ttl=self._cache_ttl) if self._price else None
-        return Amount(usd, read + request.max_tokens)
+
+def worst_of(request: Request, price: Price | None, *, batch: bool = False, cache_ttl: str = "5m") -> Amount:
+    """What `request` takes at most."""
+    read = most_input(request)
+    usd = price.worst(read, request.max_tokens, batch=batch, cache_ttl=cache_ttl) if price else None
+    return Amount(usd, read + request.max_tokens)
 
 
 def most_input(request: Request) -> int:

@@ -10,6 +10,7 @@ that is not the provider's, and an Azure deployment whose model `AZURE_OPENAI_MO
 """
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -35,6 +36,7 @@ OWN_SERVERS = frozenset({"compat", "ollama", "vllm"})
 HALF_IN_BATCHES = frozenset({"openai", "azure", "anthropic", "gemini", "groq", "mistral"})  # where no price is listed
 _LISTED_AS = {"gemini": "google"}
 _BATCH = {"processing": "batch"}
+_SEVERAL = re.compile(r",\s*(?=\w+:)")  # a file's name may have a comma in it
 
 
 class Line(BaseModel):
@@ -85,7 +87,7 @@ class Prices:
         Raises:
             SetupError: there is no such provider.
         """
-        tariffs = [self._tariff(full_spec(part.strip(), self._settings)) for part in spec.split(",")]
+        tariffs = [self._tariff(full_spec(part, self._settings)) for part in _SEVERAL.split(spec)]
         known = [tariff for tariff in tariffs if tariff is not None and tariff(self._clock(), False)]
         return Price(*known, clock=self._clock) if len(known) == len(tariffs) else None
 

@@ -5,7 +5,7 @@ so. What is not known stays unknown (None), never 0. Where the rates come from i
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,6 +68,15 @@ class Rates:
         )
         return sum(tokens * rate.at(usage.input) for tokens, rate in parts) / MILLION + self.request
 
+    def saved(self, usage: Usage, cache_ttl: str = "5m") -> float | None:
+        """Dollars that the prompt cache saved: less than nothing where more was written to it than read from it."""
+        if usage.input is None:
+            return None
+        plain, read, written = self.input, usage.cached_input or 0, usage.cache_write or 0
+        gained = read * (plain.at(usage.input) - (self.cached_input or plain).at(usage.input))
+        paid = written * (self._write(cache_ttl).at(usage.input) - plain.at(usage.input))
+        return (gained - paid) / MILLION
+
     def worst(self, input_tokens: int, max_tokens: int, cache_ttl: str = "5m") -> float:
         """Dollars that a request with up to so many tokens costs at most."""
         read = max(rate.most(input_tokens) for rate in (self.input, self._write(cache_ttl)))
@@ -106,17 +115,7 @@ class Price:
 
     def cost(self, usage: Usage, *, batch: bool = False, cache_ttl: str = "5m") -> float | None:
         """Dollars of a reply that arrives now, None where unknown, also when several models differ in it."""
-        moment = self._clock()
-        rates = [tariff(moment, batch) for tariff in self._tariffs]
-        costs = {each.cost(usage, cache_ttl) if each else None for each in rates}
-        return costs.pop() if len(costs) == 1 else None
-
-    def saved(self, usage: Usage, *, batch: bool = False, cache_ttl: str = "5m") -> float | None:
-        """Dollars that the prompt cache saved: less than nothing where more was written to it than read from it."""
-        cost = self.cost(usage, batch=batch, cache_ttl=cache_ttl)
-        plain = usage.model_copy(update={"cached_input": 0, "cache_write": 0})
-        without = self.cost(plain, batch=batch, cache_ttl=cache_ttl)
-        return None if cost is None or without is None else without - cost
+        return _agreed(rates.cost(usage, cache_ttl) if rates else None for rates in self._now(batch))
 
     def worst(self, input_tokens: int, max_tokens: int, *, batch: bool = False, cache_ttl: str = "5m") -> float | None:
         """Dollars that a request costs at most, at the dearest hour of the coming day; None where unknown."""
@@ -124,18 +123,28 @@ class Price:
         return max(each.worst(input_tokens, max_tokens, cache_ttl) for each in rates) if rates else None
 
     def on(self, reply: Reply, *, batch: bool = False, cache_ttl: str = "5m") -> Reply:
-        """`reply` with its cost on it, unless it has one."""
+        """`reply` with its cost on it, and what the prompt cache saved, unless it has one."""
         if reply.cost_usd is not None:
             return reply
-        cost = self.cost(reply.usage, batch=batch, cache_ttl=cache_ttl)
-        saved = self.saved(reply.usage, batch=batch, cache_ttl=cache_ttl)
+        now = self._now(batch)
+        cost = _agreed(rates.cost(reply.usage, cache_ttl) if rates else None for rates in now)
+        saved = _agreed(rates.saved(reply.usage, cache_ttl) if rates else None for rates in now)
         return reply.model_copy(update={"cost_usd": cost, "saved_usd": saved})
+
+    def _now(self, batch: bool) -> list[Rates | None]:
+        moment = self._clock()
+        return [tariff(moment, batch) for tariff in self._tariffs]
 
     def _soon(self, hour: datetime, batch: bool) -> frozenset[Rates]:
         """Every set of rates from now to this time tomorrow, empty when one is unknown."""
         moments = [hour + timedelta(minutes=30 * step) for step in range(51)]
         found = {tariff(moment, batch) for tariff in self._tariffs for moment in moments}
         return frozenset() if None in found else frozenset(rates for rates in found if rates)
+
+
+def _agreed(values: Iterable[float | None]) -> float | None:
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
 
 
 class Priced:

@@ -14,7 +14,8 @@ class Summary:
     """What a run directory holds in the end, and what this command did for it.
 
     `saved_*`: what was not asked for because its problem was decided, -1 where sampling does not stop by itself. Token
-    counts are sums of what the provider reported, -1 where it reported none. `seconds` is this command's time.
+    counts are sums of what the provider reported, -1 where it reported none; `cached_share` is the share of the input
+    that was read from a prompt cache. `seconds` is this command's time.
 
     `cost_usd` is what all recorded replies cost, -1 where that is unknown of one of them: then `unpriced` says of how
     many, and `priced_usd` what the others cost. `open_usd`: what calls whose end nobody knows may have cost besides,
@@ -36,6 +37,7 @@ class Summary:
     first_error: str = ""
     saved_traces: int = -1
     saved_calls: int = -1
+    cached_share: float = -1.0
     cost_usd: float = -1.0
     priced_usd: float = 0.0
     unpriced: int = 0
@@ -65,13 +67,15 @@ def summarise(directory: RunDirectory) -> Summary:
     per_problem: list[Any] = rows(
         f"select sum(status = 'correct'), count(*) from traces where {FINISHED} group by problem"
     )
+    tokens = {column: _total(directory, column) for column in ("input", "cached", "output")}
     spent = directory.spent()
     errors = rows("select error from traces where stop = 'error' limit 1")
     return Summary(
         path=directory.path,
         statuses=_counts(directory, "status", f"where {FINISHED}"),
         stops=_counts(directory, "stop"),
-        tokens={column: _total(directory, column) for column in ("input", "cached", "output")},
+        tokens=tokens,
+        cached_share=tokens["cached"] / tokens["input"] if tokens["input"] > 0 and tokens["cached"] >= 0 else -1.0,
         problems=len(per_problem),
         solved_sometimes=sum(0 < right < count for right, count in per_problem),
         solved_always=sum(right == count for right, count in per_problem),
