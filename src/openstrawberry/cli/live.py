@@ -79,8 +79,7 @@ class TextView:
         if run.skipped_rows:
             self.console.print(f"{len(run.skipped_rows):,} rows that could not be read are left out.", style="yellow")
         if run.directory.resumed:
-            done = made
-            self.console.print(Text(f"Going on with {run.directory.path}: {done:,} traces are there."), soft_wrap=True)
+            self.console.print(Text(f"Going on with {run.directory.path}: {made:,} traces are there."), soft_wrap=True)
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),

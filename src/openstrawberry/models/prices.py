@@ -79,7 +79,8 @@ class Rates:
 
     def worst(self, input_tokens: int, max_tokens: int, cache_ttl: str = "5m") -> float:
         """Dollars that a request with up to so many tokens costs at most."""
-        read = max(rate.most(input_tokens) for rate in (self.input, self._write(cache_ttl)))
+        ways = (self.input, self.cached_input or self.input, self._write(cache_ttl))
+        read = max(rate.most(input_tokens) for rate in ways)
         written = max(rate.most(input_tokens) for rate in (self.output, self.reasoning or self.output))
         return (input_tokens * read + max_tokens * written) / MILLION + self.request
 
