@@ -1,6 +1,9 @@
 """Small makers of records for tests."""
 
+import asyncio
+
 from openstrawberry.chat import Reply, Usage
+from openstrawberry.models.budget import Amount, Spent
 from openstrawberry.problems.problem import Problem
 from openstrawberry.trace import Checked, Failure, Stop, Tokens, Trace, Tree, turn_of
 
@@ -57,3 +60,21 @@ class Memory:
 
     async def keep(self, key: str, reply: Reply) -> None:
         self.replies[key] = reply
+
+
+class Journal:
+    """A ledger in memory. `written` tells what was noted, in order."""
+
+    def __init__(self, before: Spent | None = None) -> None:
+        self.before = before or Spent()
+        self.written: list[tuple[str, str, Amount]] = []
+
+    def spent(self) -> Spent:
+        return self.before
+
+    async def reserve(self, key: str, amount: Amount) -> None:
+        await asyncio.sleep(0)
+        self.written.append(("reserve", key, amount))
+
+    async def release(self, key: str) -> None:
+        self.written.append(("release", key, Amount()))

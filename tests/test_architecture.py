@@ -23,6 +23,7 @@ ORDER = [
     "store",
     "selection",
     "generate",
+    "estimate",
     "ask",
     "verify",
     "berry",

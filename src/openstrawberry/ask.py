@@ -23,8 +23,7 @@ class Asking:
     def __init__(
         self, config: RunConfig, settings: Settings, question: str, answer: str | None, emit: Emit, stream: bool
     ) -> None:
-        verifier = config.verifier or (guess_verifier(question, answer) if answer is not None else "exact")
-        problem = Problem(question=question, answer=answer or "", verifier=verifier, source="ask")
+        problem = problem_of(config, question, answer)
         checker = None if answer is not None else _Unchecked()
         self._problem = problem
         self._run = Run(config, settings, emit, stream, [problem], checker, label="ask")
@@ -44,6 +43,12 @@ class Asking:
         """Marks the directory as finished and releases everything."""
         self._run.directory.finish()
         await self._run.close()
+
+
+def problem_of(config: RunConfig, question: str, answer: str | None) -> Problem:
+    """The question as a problem; without a known answer there is nothing to check against."""
+    verifier = config.verifier or (guess_verifier(question, answer) if answer is not None else "exact")
+    return Problem(question=question, answer=answer or "", verifier=verifier, source="ask")
 
 
 class _Unchecked:

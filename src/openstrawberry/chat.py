@@ -51,7 +51,8 @@ class Reply(BaseModel):
     """What a model answered to one `Request`.
 
     `model` names who answered (`provider:name`), `latency_s` the seconds it took, from sending to the last byte,
-    `cost_usd` what it cost in dollars (None: unknown).
+    `cost_usd` what it cost in dollars (None: unknown), `saved_usd` how much more it would have cost without the prompt
+    cache.
     `token_ids` and `logprobs` (of the chosen tokens) are there only where the model gives them.
     """
 
@@ -64,6 +65,7 @@ class Reply(BaseModel):
     model: str = ""
     latency_s: float = 0.0
     cost_usd: float | None = None
+    saved_usd: float | None = None
     logprobs: tuple[float, ...] | None = None
     token_ids: tuple[int, ...] | None = None
 

@@ -50,6 +50,9 @@ class RunConfig(BaseModel):
     num_ctx: int | None = Field(default=None, ge=1)
     keep_alive: str | None = None
     cache_ttl: Literal["5m", "1h"] | None = None
+    prices: Path | None = None
+    budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    budget_tokens: int | None = Field(default=None, ge=1, le=2**62)
 
     @model_validator(mode="before")
     @classmethod

@@ -57,6 +57,7 @@ class ProviderError(StrawberryError):
         status: HTTP status, 0 where there was none.
         hint: what the user can do; appended to the message.
         retry_after: seconds the provider asked us to wait, if it did.
+        unbilled: whether this attempt certainly cost nothing: it never reached the provider, or was turned away.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ProviderError(StrawberryError):
         status: int = 0,
         hint: str = "",
         retry_after: float | None = None,
+        unbilled: bool = False,
     ) -> None:
         super().__init__(f"{message} {hint}".strip())
         self.provider = provider
@@ -75,6 +77,7 @@ class ProviderError(StrawberryError):
         self.status = status
         self.hint = hint
         self.retry_after = retry_after
+        self.unbilled = unbilled
 
     @property
     def retryable(self) -> bool:

@@ -17,7 +17,9 @@ from openstrawberry.engine.drive import Checker, Sampling, Setting, drive
 from openstrawberry.engine.events import Emit, Event, Retried, TraceEnded, ignore
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import OutputError, ProviderError, SetupError
+from openstrawberry.models.budget import Budget
 from openstrawberry.models.model import without_address
+from openstrawberry.models.pricelist import Prices, unpriced
 from openstrawberry.models.registry import open_model
 from openstrawberry.models.retry import RetryPolicy
 from openstrawberry.models.stack import compose
@@ -55,7 +57,7 @@ BERRY_ONLY_KNOWS = (
 
 
 class Run:
-    """One `generate`, ready to start.
+    """One `generate`, ready to start. `stopped` says why it drew nothing more, empty while it does.
 
     Args:
         problems: the problems themselves, instead of the config's source.
@@ -78,11 +80,14 @@ class Run:
     ) -> None:
         self.config = config
         self._given = problems
-        self.strategy = self._strategy()
+        self.strategy = strategy_of(config)
         self.prompts: PromptSet = load_prompts(self.strategy.name, config.prompts_used, config.prompts)
         self.skipped_rows: list[str] = []
         self.total = self._count()
         self._emit = emit
+        price = Prices(config.prices, settings).of(config.model)
+        if config.budget_usd is not None and price is None:
+            raise SetupError(unpriced(config.model))
         self._base = open_model(config.model, settings, **model_options(config))
         self.verifiers = Verifiers(forced=config.verifier or "")
         identity = self._identity()
@@ -96,7 +101,14 @@ class Run:
                 "choose another folder with --out, or leave out --fresh to go on with this one."
             )
         self.directory = RunDirectory(path, identity, self._document())
-        self.model = compose(self._base, self.directory, RetryPolicy(attempts=config.attempts), self._retried)
+        limited = config.budget_usd is not None or config.budget_tokens is not None
+        self.budget = Budget(self.directory, config.budget_usd, config.budget_tokens) if limited else None
+        self.stopped = ""
+        policy = RetryPolicy(attempts=config.attempts)
+        ttl = config.cache_ttl or "5m"
+        self.model = compose(
+            self._base, self.directory, policy, self._retried, price=price, budget=self.budget, cache_ttl=ttl
+        )
         self.setting = Setting(
             strategy=self.strategy,
             prompts=self.prompts,
@@ -121,7 +133,7 @@ class Run:
             await self._draw(self._owed(range(self.config.samples)))
         else:
             await self._draw_until_decided(self._decider)
-        if not self.summary().failed:
+        if not self.summary().owed and not self.stopped:
             self.directory.finish()
         return self.summary()
 
@@ -136,7 +148,7 @@ class Run:
                 decider.add(trace)
         for wave in range(self.config.samples):
             wanted = {problem.id for problem in self.problems() if decider.wants(problem.id, wave)}
-            if not wanted:
+            if not wanted or self.stopped:
                 break
             await self._draw(self._owed([wave], wanted))
 
@@ -150,6 +162,8 @@ class Run:
             if trace.stop == "error" and not self.setting.proven:
                 self._first_failures.append(trace.error.message)
                 self._refuse_if_nothing_works(wave=max(3, self.config.concurrency))
+            if trace.stop == "budget":
+                self._stop(trace.error.message)
             self._made += 1
             self.setting.emit(TraceEnded(trace))
         finally:
@@ -160,6 +174,12 @@ class Run:
         if not self.directory.resumed and not self.setting.proven and len(self._first_failures) >= wave:
             raise SetupError(self._first_failures[0])
 
+    def _stop(self, why: str) -> None:
+        """Draws nothing more; what is under way goes on as far as it can."""
+        if self.budget is not None and self.budget.untouched:
+            raise SetupError(why)
+        self.stopped = self.stopped or why
+
     async def close(self) -> None:
         """Waits for the disk and releases model, verifiers and directory."""
         await self.model.close()
@@ -168,24 +188,13 @@ class Run:
 
     def problems(self, on_bad_row: Callable[[str], None] | None = None) -> Iterator[Problem]:
         """The problems of this run, streamed; `on_bad_row` is told of each row that is left out."""
-        if self._given is not None:
-            return iter(self._given)
-        config = self.config
-        return load_problems(
-            config.problems,
-            question_column=config.question_column,
-            answer_column=config.answer_column,
-            limit=config.limit,
-            seed=config.seed,
-            skip_bad_rows=config.skip_bad_rows,
-            known_verifiers=VERIFIERS.names(),
-            on_bad_row=on_bad_row,
-        )
+        return iter(self._given) if self._given is not None else problems_of(self.config, on_bad_row)
 
     def summary(self) -> Summary:
         """The state of the directory now."""
         found = summarise(self.directory)
-        found = replace(found, made=self._made, replies_asked=self.model.asked, replies_replayed=self.model.replayed)
+        asked, replayed = self.model.asked, self.model.replayed
+        found = replace(found, made=self._made, replies_asked=asked, replies_replayed=replayed, stopped=self.stopped)
         if self._decider is not None:
             found.saved_traces, found.saved_calls = self._decider.saved()
         return found
@@ -194,14 +203,12 @@ class Run:
         max_turns = getattr(self.strategy, "max_turns", 0)
         for problem in self.problems():
             for sample in samples if wanted is None or problem.id in wanted else ():
+                if self.stopped:
+                    return
                 trace_id = self.setting.trace_id(problem, sample)
                 if trace_id not in self._under_way and self.directory.owed(trace_id, max_turns):
                     self._under_way.add(trace_id)
                     yield problem, sample
-
-    def _strategy(self) -> Strategy:
-        kind = STRATEGIES.load(self.config.strategy)
-        return open_strategy(self.config.strategy, self.config.options_for(kind.model_fields))
 
     def _count(self) -> int | None:
         """Reads a source on this machine through once, so that a bad row is found before anything is paid for."""
@@ -248,6 +255,26 @@ class Run:
     def _document(self) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(self.config.model_dump_json())
         return {**config, "options": self.strategy.model_dump(), "versions": versions(self.config)}
+
+
+def strategy_of(config: RunConfig) -> Strategy:
+    """The strategy that is asked for, with its options."""
+    kind = STRATEGIES.load(config.strategy)
+    return open_strategy(config.strategy, config.options_for(kind.model_fields))
+
+
+def problems_of(config: RunConfig, on_bad_row: Callable[[str], None] | None = None) -> Iterator[Problem]:
+    """The problems of the config's source, streamed."""
+    return load_problems(
+        config.problems,
+        question_column=config.question_column,
+        answer_column=config.answer_column,
+        limit=config.limit,
+        seed=config.seed,
+        skip_bad_rows=config.skip_bad_rows,
+        known_verifiers=VERIFIERS.names(),
+        on_bad_row=on_bad_row,
+    )
 
 
 def model_options(config: RunConfig) -> dict[str, Any]:

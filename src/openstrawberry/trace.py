@@ -23,6 +23,7 @@ SCHEMA = 1
 UNKNOWN = -1
 Channel = Literal["main", "critic", "judge"]
 Stop = Literal["final_answer", "max_turns", "budget", "error", "refused", "truncated"]
+OWED: frozenset[str] = frozenset({"error", "budget"})  # stops after which a trace is to be made again
 _TAG = re.compile(r"</?[a-z_]{1,40}>", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s")
 
@@ -194,6 +195,11 @@ class Trace(BaseModel):
     started: str
     ended: str
     versions: str = "{}"
+
+    @property
+    def owed(self) -> bool:
+        """Whether it broke off for a reason that was not its own, so that the next run makes it again."""
+        return self.stop in OWED
 
     @property
     def correct(self) -> bool:

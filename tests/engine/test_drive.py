@@ -110,6 +110,51 @@ def test_a_conversation_too_long_is_truncated_not_failed() -> None:
     assert (trace.stop, trace.verdict.status) == ("truncated", "unknown")
 
 
+def test_a_used_up_budget_ends_the_trace_even_where_a_strategy_lives_with_failures() -> None:
+    class Tolerant(Strategy):
+        name = "tolerant"
+
+        def ask(self, task: Task, text: str) -> Steps[Any]:
+            return (yield Ask(task.user(text)))
+
+        def solve(self, task: Task) -> Steps[Answer]:
+            group = together(self.ask(task, "one"), self.ask(task, "two"))
+            node = task.user("none")
+            while group:
+                try:
+                    _, node = yield group
+                except ProviderError:
+                    continue
+            return Answer("3", node)
+
+    def short(kind: Any) -> Callable[[Request], Any]:
+        def answer(request: Request) -> Any:
+            if request.messages[-1].content == "two":
+                raise ProviderError("No.", provider="scripted", kind=kind)
+            return Reply(content="one", finish_reason="stop", model="m", cost_usd=0.5)
+
+        return answer
+
+    lived = run(setting(short("server"), Tolerant()))
+    ended = run(setting(short("budget"), Tolerant()))
+    assert (lived.stop, lived.answer) == ("final_answer", "3")
+    assert (ended.stop, ended.answer, ended.verdict.status, ended.error.kind) == ("budget", "", "unknown", "budget")
+    assert lived.cost_usd == 0.5
+
+
+def test_the_cost_of_a_trace_is_all_of_its_replies_or_unknown() -> None:
+    def costing(known: bool) -> Callable[[Request], Reply]:
+        def answer(request: Request) -> Reply:
+            text = counting(request)
+            cost = 0.25 if known or not text.startswith("Step 2") else None
+            return Reply(content=text, finish_reason="stop", model="m", cost_usd=cost)
+
+        return answer
+
+    assert run(setting(costing(known=True))).cost_usd == 1.25
+    assert run(setting(costing(known=False))).cost_usd == -1.0
+
+
 def test_equal_first_requests_of_different_samples_are_different_draws() -> None:
     record, seen = Memory(), []
 

@@ -38,7 +38,11 @@ def command(
     num_ctx: o.NumCtx = None,
     keep_alive: o.KeepAlive = None,
     cache_ttl: o.CacheTtl = None,
+    prices: o.Prices = None,
+    budget_usd: o.BudgetUsd = None,
+    budget_tokens: o.BudgetTokens = None,
     out: o.Out = None,
+    dry_run: o.DryRun = False,
     json: o.Json = False,
 ) -> None:
     """Watch a model reason about one question. At a terminal it pauses every 10 turns and asks whether to go on."""
@@ -49,10 +53,14 @@ def command(
     from openstrawberry.config import load_config, parse_sets
     from openstrawberry.settings import Settings
 
+    dry = flags.pop("dry_run")
     asked, known = flags.pop("question"), flags.pop("answer")
     flags["set"] = parse_sets(flags.pop("set_") or [])
     as_json = flags.pop("json")
     config = load_config(None, {**flags, "samples": 1, "concurrency": 1})
+    if dry:
+        show_plan(config, asked, as_json)
+        return
     view = AskView(Console(), streaming=sys.stdout.isatty())
     try:
         trace = _ask(config, Settings.load(), asked, known, view, as_json)
@@ -62,9 +70,19 @@ def command(
         print(trace.to_line())
     else:
         view.verdict(trace)
-    if trace.stop == "error":
+    if trace.owed:
         print(f"strawberry: {trace.error.message}", file=sys.stderr)
         raise typer.Exit(3)
+
+
+def show_plan(config: "RunConfig", question: str, json: bool) -> None:
+    """What asking would send and take."""
+    from openstrawberry.ask import problem_of
+    from openstrawberry.cli.planview import show_estimate
+    from openstrawberry.estimate import estimate
+    from openstrawberry.settings import Settings
+
+    show_estimate(estimate(config, Settings.load(), [problem_of(config, question, None)]), json)
 
 
 def _ask(

@@ -5,7 +5,7 @@ import time
 from rich.console import Console
 from rich.text import Text
 
-from openstrawberry.cli.render import MARKS, clean
+from openstrawberry.cli.render import MARKS, clean, dollars
 from openstrawberry.engine.events import Event, Streamed, TurnEnded, TurnStarted
 from openstrawberry.trace import Node, Trace, title_of
 
@@ -78,6 +78,8 @@ class AskView:
             )
             if count >= 0
         ]
+        if trace.cost_usd > 0:
+            known.append(dollars(trace.cost_usd))
         self.console.print(
             Text.assemble((f"\n{mark} {clean(trace.answer)}".rstrip(), style), (f"  ({clean(checked)})", "dim"))
         )

@@ -61,6 +61,7 @@ def command(
     num_ctx: o.NumCtx = None,
     keep_alive: o.KeepAlive = None,
     cache_ttl: o.CacheTtl = None,
+    prices: o.Prices = None,
     allow_trained_on: Seen = None,
     config: o.Config = None,
     json: o.Json = False,

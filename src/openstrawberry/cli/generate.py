@@ -47,7 +47,11 @@ def command(
     num_ctx: o.NumCtx = None,
     keep_alive: o.KeepAlive = None,
     cache_ttl: o.CacheTtl = None,
+    prices: o.Prices = None,
+    budget_usd: o.BudgetUsd = None,
+    budget_tokens: o.BudgetTokens = None,
     config: o.Config = None,
+    dry_run: o.DryRun = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show the steps of one trace after the other.")] = False,
     json: o.Json = False,
 ) -> None:
@@ -56,27 +60,41 @@ def command(
     Bare, it runs the embedded model on built-in problems. Run the same command again to go on after a crash.
     """
     flags = dict(locals())
-    run_command(flags, json=flags.pop("json"), watch=flags.pop("watch"))
+    json, watch = flags.pop("json"), flags.pop("watch")
+    if flags.pop("dry_run"):
+        show_plan(flags, json=json)
+    else:
+        run_command(flags, json=json, watch=watch)
+
+
+def show_plan(flags: dict[str, Any], json: bool) -> None:
+    """What a run with the given flags would send and take."""
+    from openstrawberry.cli.planview import show_estimate
+    from openstrawberry.estimate import estimate
+    from openstrawberry.settings import Settings
+
+    show_estimate(estimate(_config(flags), Settings.load()), json)
 
 
 def run_command(flags: dict[str, Any], json: bool, watch: bool) -> None:
     """Generates with the given flags and leaves with the right exit code."""
     from openstrawberry.cli.live import open_view
-    from openstrawberry.config import load_config, parse_sets
     from openstrawberry.generate import Run
     from openstrawberry.settings import Settings
 
-    file = flags.pop("config")
-    flags["set"] = parse_sets(flags.pop("set_") or [])
+    config = _config(flags)
     view = open_view(json=json, watch=watch)
-    run = Run(load_config(file, flags), Settings.load(), emit=view.hear)
+    run = Run(config, Settings.load(), emit=view.hear)
     try:
         summary = asyncio.run(_run(run, view))
     except KeyboardInterrupt:
         command = shlex.join(["strawberry", *resuming(sys.argv[1:], run.config)])
         raise Interrupted(f"Interrupted; everything so far is kept. Go on with: {command}") from None
     view.summary(summary)
-    if summary.failed:
+    if run.budget is not None and run.budget.short:
+        again = shlex.join(["strawberry", *with_flag(resuming(sys.argv[1:], run.config), *run.budget.more().split())])
+        print(f"strawberry: The budget is used up; everything so far is kept. Go on with: {again}", file=sys.stderr)
+    if summary.owed or summary.stopped:
         raise typer.Exit(3)
 
 
@@ -85,6 +103,23 @@ def resuming(arguments: list[str], config: "RunConfig") -> list[str]:
     if not config.fresh:
         return arguments
     return [each for each in arguments if each != "--fresh"] + ([] if "--fresh" in arguments else ["--no-fresh"])
+
+
+def with_flag(arguments: list[str], flag: str, value: str) -> list[str]:
+    """A command line in which `flag` has this value, whatever it was before."""
+    kept = [word for word in arguments if not word.startswith(f"{flag}=")]
+    if flag in kept:
+        at = kept.index(flag)
+        del kept[at : at + 2]
+    return [*kept, flag, value]
+
+
+def _config(flags: dict[str, Any]) -> "RunConfig":
+    from openstrawberry.config import load_config, parse_sets
+
+    file = flags.pop("config")
+    flags["set"] = parse_sets(flags.pop("set_") or [])
+    return load_config(file, flags)
 
 
 async def _run(run: "Run", view: "RunView") -> "Summary":

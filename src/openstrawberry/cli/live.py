@@ -2,6 +2,7 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
@@ -9,8 +10,9 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from openstrawberry.cli.render import MARKS, clean, json_line, shorten, show_summary
+from openstrawberry.cli.render import MARKS, clean, dollars, json_line, shorten, show_summary
 from openstrawberry.engine.events import Event, Judged, Retried, TraceEnded, TraceStarted, TurnEnded
+from openstrawberry.models.budget import Spent
 from openstrawberry.trace import Node, Trace, turn_of
 
 if TYPE_CHECKING:
@@ -53,12 +55,14 @@ class TextView:
         self.open_ended = False  # whether a problem may end with fewer samples
         self.lines = True
         self.said: dict[str, float] = {}
+        self.spent: Callable[[], Spent] = Spent
         self.held: list[Text] = []
 
     def start(self, run: "Run") -> None:
         """Says what begins and where it is kept."""
         config, total = run.config, run.total
         self.samples = config.samples
+        self.spent = run.directory.spent
         self.lines = total is not None and total <= LINES_LIMIT
         many = f"{total:,} problems" if total is not None else "problems"
         self.open_ended = config.until_decided
@@ -70,11 +74,12 @@ class TextView:
                 f" · {run.strategy.name} · {many} × {up_to}{config.samples} samples · {config.concurrency} at a time",
             )
         )
+        state = run.summary()
+        made = state.traces - state.owed
         if run.skipped_rows:
             self.console.print(f"{len(run.skipped_rows):,} rows that could not be read are left out.", style="yellow")
         if run.directory.resumed:
-            done = run.summary().traces - run.summary().failed
-            self.console.print(Text(f"Going on with {run.directory.path}: {done:,} traces are there."), soft_wrap=True)
+            self.console.print(Text(f"Going on with {run.directory.path}: {made:,} traces are there."), soft_wrap=True)
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -83,7 +88,6 @@ class TextView:
             TimeRemainingColumn(),
             console=self.console,
         )
-        made = run.summary().traces - run.summary().failed
         whole = total * config.samples if total is not None and not self.open_ended else None
         self.bar = self.progress.add_task("traces", total=whole, completed=made)
         if self.console.is_terminal:
@@ -122,10 +126,10 @@ class TextView:
         self.right += trace.correct
         self.wrong += trace.verdict.status == "incorrect"
         self.errors += trace.stop == "error"
-        self.none += trace.verdict.status not in ("correct", "incorrect") and trace.stop != "error"
+        self.none += trace.verdict.status not in ("correct", "incorrect") and not trace.owed
         counts = f"[green]✓ {self.right:,}[/] [red]✗ {self.wrong:,}[/] [yellow]– {self.none:,}[/]"
         failed = f" [red]! {self.errors:,}[/]" if self.errors else ""
-        self.progress.update(self.bar, advance=1, description=counts + failed)
+        self.progress.update(self.bar, advance=trace.stop != "budget", description=counts + failed + self._spent())
         if self.lines:
             group = self.verdicts[trace.problem.id]
             group.append(trace)
@@ -133,6 +137,15 @@ class TextView:
                 self.held.append(problem_line(self.verdicts.pop(trace.problem.id), self.console.width))
         if not self.followed:  # never between the steps of the trace that is being followed
             self._let_go()
+
+    def _spent(self) -> str:
+        """Dollars so far, and where the end is known about how many it will be; nothing where nobody bills."""
+        spent, task = self.spent(), self.progress.tasks[self.bar]
+        if not spent.usd:
+            return ""
+        done = (task.completed + 1) / task.total if task.total else 0
+        whole = f" of about {dollars(spent.usd / done)}" if done and not spent.unpriced else ""
+        return f" {'over ' if spent.unpriced else ''}{dollars(spent.usd)}{whole}"
 
     def _let_go(self) -> None:
         for line in self.held:
@@ -190,6 +203,7 @@ class JsonView:
                 status=trace.verdict.status,
                 turns=trace.turns,
                 seconds=trace.seconds,
+                cost_usd=trace.cost_usd,
                 usage=trace.usage.model_dump(),
                 error=trace.error.message,
             )

@@ -67,5 +67,11 @@ CacheTtl = Annotated[
         help="Anthropic: how long a cached prompt lives, 5m (default) or 1h (dearer to write, for slow turns)."
     ),
 ]
+BudgetUsd = Annotated[
+    float | None, typer.Option(help="Never spend more than so many dollars on this run, whatever happens.")
+]
+BudgetTokens = Annotated[int | None, typer.Option(help="Never read and write more than so many tokens in this run.")]
+Prices = Annotated[Path | None, typer.Option(help="YAML file with prices of your own, in dollars per million tokens.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the first prompt, and what it would take; send nothing.")]
 Config = Annotated[Path | None, typer.Option(help="YAML file with any of these flags; the command line wins.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout, for programs.")]

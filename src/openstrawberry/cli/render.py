@@ -33,6 +33,13 @@ def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
+def dollars(value: float) -> str:
+    """Dollars with the digits that matter: cents from a dollar up, four decimals below."""
+    if 0 < abs(value) < 0.0001:
+        return "under $0.0001" if value > 0 else "$0"
+    return f"{'-' if value < 0 else ''}${abs(value):,.{2 if abs(value) >= 1 else 4}f}" if value else "$0"
+
+
 def show_summary(console: Console, summary: "Summary") -> None:
     """How many were right, what it took, where it is."""
     judged = sum(summary.statuses.get(status, 0) for status in MARKS)
@@ -57,6 +64,7 @@ def show_summary(console: Console, summary: "Summary") -> None:
     if tokens.get("input", -1) >= 0:
         cached = f" ({_percent(tokens['cached'], tokens['input'])} from cache)" if tokens.get("cached", -1) >= 0 else ""
         rows.append(("tokens", f"{tokens['input']:,} in{cached}, {max(tokens['output'], 0):,} out"))
+    rows += [("cost", cost)] if (cost := _cost(summary)) else []
     replayed = f", {summary.replies_replayed:,} replayed" if summary.replies_replayed else ""
     rows.append(
         ("time", f"{summary.seconds:.1f} s for {summary.made:,} traces ({summary.replies_asked:,} replies{replayed})")
@@ -68,6 +76,8 @@ def show_summary(console: Console, summary: "Summary") -> None:
     console.print()
     for name, value in rows:
         console.print(Text.assemble((f"{name:>9}  ", "bold"), value), soft_wrap=True)
+    if summary.stopped:
+        console.print(Text(f"Stopped early: {clean(summary.stopped)}", style="yellow"), soft_wrap=True)
     if summary.failed:
         console.print(
             Text(
@@ -76,6 +86,21 @@ def show_summary(console: Console, summary: "Summary") -> None:
             ),
             soft_wrap=True,
         )
+
+
+def _cost(summary: "Summary") -> str:
+    """What the run cost; nothing where nobody bills."""
+    if summary.unpriced:
+        known = f"{dollars(summary.priced_usd)} and " if summary.priced_usd else ""
+        told = f"{known}unknown for {summary.unpriced:,} replies (tell prices with --prices FILE)"
+    elif summary.cost_usd:
+        told = dollars(summary.cost_usd)
+        saved = summary.cache_saved_usd
+        told += f" (the prompt cache saved {dollars(saved)})" if saved > 0 else ""
+    else:
+        return ""
+    lost = f", and at most {dollars(summary.open_usd)} for calls whose end is unknown" if summary.open_usd else ""
+    return told + lost
 
 
 def show_problems(source: str, problems: list[Problem], more: bool, skipped: list[str]) -> None:

@@ -7,8 +7,9 @@ But while nothing has succeeded in this run yet, the same failure means that the
 import asyncio
 import hashlib
 import json
+import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -25,6 +26,8 @@ from openstrawberry.prompts import PromptSet
 from openstrawberry.strategies.strategy import Answer, Ask, AskRole, Check, Strategy, Task
 from openstrawberry.trace import UNKNOWN, Checked, Failure, Node, Stop, Tokens, Trace, turn_of
 from openstrawberry.verifiers.verifier import Verdict
+
+_STOPS: Mapping[str, Stop] = {"context": "truncated", "budget": "budget"}
 
 
 class Checker(Protocol):
@@ -113,7 +116,7 @@ class _Drive:
             verdict = await self._verdict(answer)
         except ProviderError as error:
             self._unless_proven(error)
-            stop: Stop = "truncated" if error.kind == "context" else "error"
+            stop = _STOPS.get(error.kind, "error")
             answer, verdict = self._broken_off(stop), Checked()
             failure = Failure(message=str(error), kind=error.kind, provider=error.provider, status=error.status)
         except (StrawberryError, asyncio.CancelledError):
@@ -163,6 +166,8 @@ class _Drive:
             result = await work
         except ProviderError as error:
             self._unless_proven(error)
+            if error.kind == "budget":  # not the strategy's to live with: the whole trace is made another time
+                raise
             stepper.throw(ticket, error)
         else:
             stepper.send(ticket, result)
@@ -262,12 +267,19 @@ class _Drive:
             stop=answer.stop,
             verdict=verdict,
             usage=Tokens.total(turn.usage for turn in turns if turn.model),
-            cost_usd=float(UNKNOWN),
+            cost_usd=_cost(self.task.tree.nodes),
             error=failure,
             started=started.isoformat(timespec="milliseconds"),
             ended=_now().isoformat(timespec="milliseconds"),
             versions=setting.versions,
         )
+
+
+def _cost(nodes: Iterable[Node]) -> float:
+    """Dollars of all replies, side conversations and abandoned branches included; unknown if one of them is."""
+    costs = [node.reply.cost_usd for node in nodes if node.reply]
+    known = [cost for cost in costs if cost is not None]
+    return math.fsum(known) if len(known) == len(costs) else float(UNKNOWN)
 
 
 def _hash(*parts: object) -> str:

@@ -14,7 +14,7 @@ DEFAULT_PROBLEMS = "builtin:heldout?n=20"
 
 # What may change between an evaluation and its continuation: it alters what is reported or how, not what is measured.
 _FREE = {"out", "home", "concurrency", "k", "against", "all_pairs", "baseline", "timeout", "attempts", "keep_alive",
-         "cache_ttl", "allow_trained_on"}  # fmt: skip
+         "cache_ttl", "prices", "allow_trained_on"}  # fmt: skip
 _FLAGS = {"models": "model", "methods": "method"}
 
 
@@ -56,6 +56,7 @@ class Evaluation(BaseModel):
     num_ctx: int | None = Field(default=None, ge=1)
     keep_alive: str | None = None
     cache_ttl: Literal["5m", "1h"] | None = None
+    prices: Path | None = None
     allow_trained_on: bool = False
     """Measure models also on problems that they were trained on."""
 

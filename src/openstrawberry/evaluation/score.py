@@ -108,7 +108,7 @@ def score(
             tallies[trace.problem.id] = Tally(trace.problem.id, *family_and_size(trace.problem))
         tallies[trace.problem.id].attempts.append(attempt(trace))
         stepwise = stepwise or told_in_steps(trace)
-        if len(mistakes) < _MISTAKES and trace.verdict.status == "incorrect" and trace.stop != "error":
+        if len(mistakes) < _MISTAKES and trace.verdict.status == "incorrect" and not trace.owed:
             mistakes.append(_mistake(trace))
     if not stepwise:  # answers without steps, or a model that was never taught the step language
         for tally in tallies.values():
@@ -130,7 +130,7 @@ def attempt(trace: Trace) -> Attempt:
     """What counts of one trace."""
     status = trace.verdict.status
     return Attempt(
-        excluded="error" if trace.stop == "error" else status if status in EXCLUDED else "",
+        excluded="error" if trace.owed else status if status in EXCLUDED else "",
         right=trace.correct,
         answered=status in ("correct", "incorrect"),
         ballot=ballot(trace),

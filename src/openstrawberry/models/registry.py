@@ -93,6 +93,18 @@ def open_model(spec: str, settings: Settings, **options: Any) -> Model:
     return _opener(provider)(_opening(provider, rest, settings, ModelOptions(**options)))
 
 
+def full_spec(spec: str, settings: Settings) -> str:
+    """`spec` with the provider's own name, and with the model that the environment names where it names none.
+
+    Raises:
+        SetupError: an unknown provider, or no model.
+    """
+    name, _, rest = spec.partition(":")
+    provider = find_provider(name)
+    model, url = _split_url(rest) if provider.key_variable else (rest, "")
+    return _spelt(provider, model or _default_name(provider, settings), url)
+
+
 def provider_names() -> tuple[str, ...]:
     """Every provider's name, those of other packages last."""
     own = tuple(provider.name for provider in PROVIDERS)
@@ -171,7 +183,7 @@ def _opening(provider: Provider, rest: str, settings: Settings, options: ModelOp
     key_variable = next((name for name in provider.keys if settings.first(name)), provider.key_variable)
     opening = Opening(
         provider=provider,
-        spec=":".join(part for part in (provider.name, name) if part) + (f"@{url_in_spec}" if url_in_spec else ""),
+        spec=_spelt(provider, name, url_in_spec),
         name=name,
         key=settings.first(*provider.keys),
         key_variable=key_variable,
@@ -182,6 +194,10 @@ def _opening(provider: Provider, rest: str, settings: Settings, options: ModelOp
     )
     _check_key(opening)
     return opening
+
+
+def _spelt(provider: Provider, name: str, url: str) -> str:
+    return ":".join(part for part in (provider.name, name) if part) + (f"@{url}" if url else "")
 
 
 def _split_url(rest: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openstrawberry.trace import Trace
+from openstrawberry.trace import OWED, Trace
 
 _SCHEMA = """
 create table if not exists files (name text primary key, size integer not null);
@@ -22,9 +22,10 @@ create table if not exists traces (
     problem text not null, question text not null, sample integer not null, model text not null,
     strategy text not null, stop text not null, status text not null, turns integer not null,
     max_turns integer not null, difficulty real not null, input integer not null, cached integer not null,
-    output integer not null, seconds real not null, error text not null);
+    output integer not null, seconds real not null, cost real not null, error text not null);
 """
-_COLUMNS = 19
+_COLUMNS = 20
+FINISHED = f"stop not in ({', '.join(repr(stop) for stop in sorted(OWED))})"  # of the table `traces`
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class Index:
             trace.usage.cached_input,
             trace.usage.output,
             trace.seconds,
+            trace.cost_usd,
             trace.error.message,
         )
         self._db.execute(f"replace into traces values ({','.join('?' * _COLUMNS)})", row)

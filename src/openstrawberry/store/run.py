@@ -2,10 +2,10 @@
 
     run.json            resolved config, versions, and the identity that a continuation must share
     traces-*.jsonl      finished traces, one whole trace per line, appended in one write
-    failed-*.jsonl      traces that ended in an error; the next resume retries them
+    failed-*.jsonl      traces that ended in an error or at the end of the budget; the next resume retries them
     verdicts-*.jsonl    what `strawberry verify` said later, by trace id; the newest wins when reading
     index.sqlite        where each trace stands (derived from the files, see index.py)
-    replies.sqlite      the reply record: every reply, keyed by what asked for it
+    replies.sqlite      the reply record: every reply, keyed by what asked for it; and what was spent (see ledger.py)
     log.jsonl           what happened beside the traces: starts, retries, ends
     run.lock            held while a process writes here; dies with its owner
 
@@ -19,24 +19,27 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from openstrawberry.chat import Reply
 from openstrawberry.errors import SetupError
+from openstrawberry.models.budget import Amount, Spent
+from openstrawberry.store import ledger
 from openstrawberry.store.committer import Committer
-from openstrawberry.store.index import Index, Place
+from openstrawberry.store.index import FINISHED, Index, Place
 from openstrawberry.store.lock import lock
 from openstrawberry.store.reading import read_run
-from openstrawberry.trace import Trace
+from openstrawberry.trace import OWED, Trace
 
+Write = Callable[[sqlite3.Connection], None]  # into replies.sqlite; all that wait at a time share one commit
 FILE_LIMIT = 512 * 1024 * 1024  # bytes after which the next traces file is begun
 
 
 class RunDirectory:
-    """Writes one run. Also the `ReplyRecord` of its models.
+    """Writes one run. Also the `ReplyRecord` of its models, and the `Ledger` of their budget.
 
     Args:
         path: the directory; made on the first write, continued when it holds a run.
@@ -51,7 +54,7 @@ class RunDirectory:
         self.path = path
         self._identity = dict(identity)
         self._config = dict(config)
-        self._kept = Committer(self._commit_replies)
+        self._kept: Committer[Write] = Committer(self._commit_replies)
         self._added = Committer(self._commit_traces)
         with _explained(path):
             self.resumed = (path / "run.json").exists()
@@ -80,14 +83,34 @@ class RunDirectory:
 
     async def keep(self, key: str, reply: Reply) -> None:
         """Records a reply; returns when it is on disk."""
-        await self._guarded(self._kept.put((key, reply.model_dump_json())))
+        text = reply.model_dump_json()
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("insert or replace into replies values (?, ?)", (key, text))
+            ledger.count(db, key, reply)
+
+        await self._guarded(self._kept.put(write))
+
+    # The ledger of a budget.
+
+    def spent(self) -> Spent:
+        """What this run has spent in all its commands; what is under way counts at its worst."""
+        return ledger.spent(self._reader)
+
+    async def reserve(self, key: str, amount: Amount) -> None:
+        """Notes what a request may cost; returns when that is on disk."""
+        await self._guarded(self._kept.put(lambda db: ledger.reserve(db, key, amount)))
+
+    async def release(self, key: str) -> None:
+        """Takes back what was reserved for a request that was certainly not billed."""
+        await self._guarded(self._kept.put(lambda db: ledger.release(db, key)))
 
     # Finished traces.
 
     def owed(self, trace_id: str, max_turns: int) -> bool:
         """Whether this trace is still to be made: it is missing, failed, or stopped at fewer turns than now allowed."""
         state = self._index.state(trace_id)
-        return state is None or state[0] == "error" or (state[0] == "max_turns" and state[1] < max_turns)
+        return state is None or state[0] in OWED or (state[0] == "max_turns" and state[1] < max_turns)
 
     async def add(self, trace: Trace) -> None:
         """Appends a finished trace; returns when it is on disk."""
@@ -106,9 +129,10 @@ class RunDirectory:
 
     @property
     def worth_keeping(self) -> bool:
-        """Whether there is a reply or a finished trace."""
+        """Whether there is a reply or a finished trace, or something that may have been billed."""
         replies = self._reader.execute("select exists (select 1 from replies)").fetchone()[0]
-        return bool(replies or self._index.query("select 1 from traces where stop != 'error' limit 1"))
+        finished = self._index.query(f"select 1 from traces where {FINISHED} limit 1")
+        return bool(replies or finished or self.spent().counted_usd != 0)
 
     def finish(self) -> None:
         """Marks the run as finished: the next run with the same identity starts a new directory.
@@ -146,6 +170,7 @@ class RunDirectory:
         self._replies.execute("pragma journal_mode = wal")
         self._replies.execute("pragma synchronous = full")
         self._replies.execute("create table if not exists replies (key text primary key, reply text not null)")
+        ledger.open_ledger(self._replies)
         # Look-ups have a connection of their own, so that they never wait for a sync.
         self._reader = sqlite3.connect(self.path / "replies.sqlite")
         self.log("opened", process=os.getpid())
@@ -189,13 +214,14 @@ class RunDirectory:
                 "undo the change, or give this run its own folder with --out."
             )
 
-    def _commit_replies(self, items: Sequence[tuple[str, str]]) -> None:
+    def _commit_replies(self, writes: Sequence[Write]) -> None:
         with self._replies:
-            self._replies.executemany("insert or replace into replies values (?, ?)", items)
+            for write in writes:
+                write(self._replies)
 
     def _commit_traces(self, traces: Sequence[Trace]) -> None:
         for kind in ("traces", "failed"):
-            group = [trace for trace in traces if (trace.stop == "error") == (kind == "failed")]
+            group = [trace for trace in traces if trace.owed == (kind == "failed")]
             if group:
                 self._append(kind, group)
         self._index.commit()

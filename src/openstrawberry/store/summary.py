@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from openstrawberry.store.index import FINISHED
 from openstrawberry.store.run import RunDirectory
+from openstrawberry.trace import OWED
 
 
 @dataclass
@@ -12,7 +14,13 @@ class Summary:
     """What a run directory holds in the end, and what this command did for it.
 
     `saved_*`: what was not asked for because its problem was decided, -1 where sampling does not stop by itself. Token
-    counts are sums of what the provider reported, -1 where it reported none. `seconds` is this command's time.
+    counts are sums of what the provider reported, -1 where it reported none; `cached_share` is the share of the input
+    that was read from a prompt cache. `seconds` is this command's time.
+
+    `cost_usd` is what all recorded replies cost, -1 where that is unknown of one of them: then `unpriced` says of how
+    many, and `priced_usd` what the others cost. `open_usd`: what calls whose end nobody knows may have cost besides,
+    where a budget counts them. `cache_saved_usd`: how much dearer it had been without the prompt cache. `stopped`: why
+    the run drew nothing more, such as a budget that is used up.
     """
 
     path: Path
@@ -29,11 +37,23 @@ class Summary:
     first_error: str = ""
     saved_traces: int = -1
     saved_calls: int = -1
+    cached_share: float = -1.0
+    cost_usd: float = -1.0
+    priced_usd: float = 0.0
+    unpriced: int = 0
+    open_usd: float = 0.0
+    cache_saved_usd: float = 0.0
+    stopped: str = ""
 
     @property
     def traces(self) -> int:
         """All traces in the directory."""
         return sum(self.stops.values())
+
+    @property
+    def owed(self) -> int:
+        """Traces that the next run of the same command makes again."""
+        return sum(self.stops.get(stop, 0) for stop in OWED)
 
     @property
     def failed(self) -> int:
@@ -45,18 +65,26 @@ def summarise(directory: RunDirectory) -> Summary:
     """Counts what is in `directory` now."""
     rows = directory.rows
     per_problem: list[Any] = rows(
-        "select sum(status = 'correct'), count(*) from traces where stop != 'error' group by problem"
+        f"select sum(status = 'correct'), count(*) from traces where {FINISHED} group by problem"
     )
+    tokens = {column: _total(directory, column) for column in ("input", "cached", "output")}
+    spent = directory.spent()
     errors = rows("select error from traces where stop = 'error' limit 1")
     return Summary(
         path=directory.path,
-        statuses=_counts(directory, "status", "where stop != 'error'"),
+        statuses=_counts(directory, "status", f"where {FINISHED}"),
         stops=_counts(directory, "stop"),
-        tokens={column: _total(directory, column) for column in ("input", "cached", "output")},
+        tokens=tokens,
+        cached_share=tokens["cached"] / tokens["input"] if tokens["input"] > 0 and tokens["cached"] >= 0 else -1.0,
         problems=len(per_problem),
         solved_sometimes=sum(0 < right < count for right, count in per_problem),
         solved_always=sum(right == count for right, count in per_problem),
         first_error=str(errors[0][0]) if errors else "",
+        cost_usd=-1.0 if spent.unpriced else spent.usd,
+        priced_usd=spent.usd,
+        unpriced=spent.unpriced,
+        open_usd=0.0 if spent.counted_usd is None else max(0.0, round(spent.counted_usd - spent.usd, 12)),
+        cache_saved_usd=spent.saved_usd,
     )
 
 

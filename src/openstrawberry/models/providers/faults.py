@@ -83,6 +83,10 @@ _HINTS: dict[ErrorKind, str] = {
 }
 
 
+# Statuses with which a request is turned away before any work is done for it. Not here: 408, 500, 502 and 504, behind
+# which a model may have been at work.
+_TURNED_AWAY = frozenset({400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 425, 429, 498, 503, 529})
+_NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ConnectionRefusedError", "gaierror"})
 _FILTERED = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
 
 
@@ -109,27 +113,34 @@ class Faults:
         code: str = "",
         headers: Mapping[str, str] | None = None,
         retry_after: float | None = None,
+        begun: bool = False,
     ) -> ProviderError:
-        """An answer with an HTTP error, or an error object inside a stream (then `status` may be 0 or 200)."""
+        """An answer with an HTTP error, or an error object inside a stream (then `status` may be 0 or 200).
+
+        `begun`: the status is only what was said inside an answer that had begun, so the request was not turned away.
+        """
+        unbilled = not begun and self._turned_away(status)
         status = int(code) if status < 400 and code.isdigit() else status
         kind = kind_of(status, code, message)
         wait = retry_after if retry_after is not None else seconds_to_wait(headers or {})
         said = self._one_line(message) or "no reason given"
         shown = f"answered {status}" if status >= 400 else "reported an error"
-        error = self._made(kind, f"{self.provider} {shown}: {said}", status, wait)
+        error = self._made(kind, f"{self.provider} {shown}: {said}", status, wait, unbilled)
         if code in _FILTERED and kind == "bad_request":
             return Filtered(str(error), provider=self.provider, kind=kind, status=status)
         return error
 
     def connection(self, error: BaseException | str) -> ProviderError:
         where = f" at {self.address}" if self.address else ""
-        return self._made("connection", f"{self.provider} could not be reached{where}: {self._one_line(_told(error))}")
+        message = f"{self.provider} could not be reached{where}: {self._one_line(_told(error))}"
+        return self._made("connection", message, unbilled=_never_sent(error))
 
     def cut(self, error: BaseException | str = "the reply ended before its end") -> ProviderError:
         return self._made("connection", f"{self.provider} broke off: {self._one_line(_told(error))}")
 
     def timeout(self, error: BaseException | str = "no answer in time") -> ProviderError:
-        return self._made("timeout", f"{self.provider} timed out: {self._one_line(_told(error))}")
+        message = f"{self.provider} timed out: {self._one_line(_told(error))}"
+        return self._made("timeout", message, unbilled=_never_sent(error))
 
     def malformed(self, error: BaseException | str) -> ProviderError:
         told = self._one_line(_told(error))
@@ -143,11 +154,19 @@ class Faults:
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
             raise self.malformed(f"{type(error).__name__} {error}") from error
 
-    def _made(self, kind: ErrorKind, message: str, status: int = 0, wait: float | None = None) -> ProviderError:
+    def _turned_away(self, status: int) -> bool:
+        # Azure's documentation: a 400 for the content filter or for too long an input may be charged.
+        return status in _TURNED_AWAY and not (status == 400 and self.provider == "azure")
+
+    def _made(
+        self, kind: ErrorKind, message: str, status: int = 0, wait: float | None = None, unbilled: bool = False
+    ) -> ProviderError:
         hint = self.hints.get(kind) or _HINTS[kind].format(
             key=self.key_variable or "the key", url=self.url_variable or "the base_url option"
         )
-        return ProviderError(message, provider=self.provider, kind=kind, status=status, hint=hint, retry_after=wait)
+        return ProviderError(
+            message, provider=self.provider, kind=kind, status=status, hint=hint, retry_after=wait, unbilled=unbilled
+        )
 
     def _one_line(self, text: str) -> str:
         line = " ".join(re.sub(r"<[^>]{0,200}>", " ", text).split())
@@ -218,6 +237,15 @@ def _moment(text: str) -> float | None:
         return parsedate_to_datetime(text).timestamp()
     except (TypeError, ValueError):
         return None
+
+
+def _never_sent(error: BaseException | str | None) -> bool:
+    """Whether no connection was made, so that no request can have left."""
+    while isinstance(error, BaseException):
+        if not _NEVER_SENT.isdisjoint(kind.__name__ for kind in type(error).__mro__):
+            return True
+        error = error.__cause__ or error.__context__  # ollama's SDK hides its cause
+    return False
 
 
 def _told(error: BaseException | str) -> str:

@@ -211,12 +211,20 @@ class _Pieces:
 def gemini_error(error: Exception, faults: Faults, started: bool = False) -> ProviderError:
     """Every exception that google-genai lets through, as one of ours."""
     if isinstance(error, errors.APIError):
+        answer = _response.get()
         headers = dict(getattr(error.response, "headers", None) or {})
         message = error.message or str(error)
         if error.code == 429 and re.search(r"per ?day", str(error.details), re.IGNORECASE):
             message += " (daily allowance)"
         code = "rate_limit_error" if error.code == 429 and "per" not in message.lower() else ""
-        return faults.of_status(error.code or 0, message, code=code, headers=headers, retry_after=_delay(error.details))
+        return faults.of_status(
+            error.code or 0,
+            message,
+            code=code,
+            headers=headers,
+            retry_after=_delay(error.details),
+            begun=answer is not None and answer.status_code < 400,  # an error inside a stream
+        )
     if isinstance(error, httpx2.TimeoutException):
         return faults.timeout(error)
     if isinstance(error, httpx2.HTTPError | httpx2.StreamError):
