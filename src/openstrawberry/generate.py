@@ -17,8 +17,9 @@ from openstrawberry.engine.drive import Checker, Sampling, Setting, drive
 from openstrawberry.engine.events import Emit, Event, Retried, TraceEnded, ignore
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import OutputError, ProviderError, SetupError
+from openstrawberry.models.gate import Gate, Pace
 from openstrawberry.models.model import without_address
-from openstrawberry.models.registry import open_model
+from openstrawberry.models.opening import open_members
 from openstrawberry.models.retry import RetryPolicy
 from openstrawberry.models.stack import compose
 from openstrawberry.problems.families import recognise
@@ -47,6 +48,8 @@ _SDKS = {
 }
 
 
+STOPPING = ("quota", "budget")  # kinds of failure that every further trace would run into
+
 BERRY_ONLY_KNOWS = (
     "berry, the embedded model, only knows how to count a letter in a word and to add two whole numbers, asked like "
     '"How many r\'s are in strawberry?" or "What is 48 + 67?": for anything else name a real model with --model, such '
@@ -61,6 +64,7 @@ class Run:
         problems: the problems themselves, instead of the config's source.
         checker: who gives verdicts, instead of the verifiers that the problems name.
         label: starts a new directory of this name, and never goes on with an unfinished one.
+        policy: how calls are retried, instead of the config's `attempts`.
 
     Raises:
         SetupError: anything about the configuration is wrong. Nothing has been written then.
@@ -75,6 +79,7 @@ class Run:
         problems: Sequence[Problem] | None = None,
         checker: Checker | None = None,
         label: str = "",
+        policy: RetryPolicy | None = None,
     ) -> None:
         self.config = config
         self._given = problems
@@ -83,14 +88,21 @@ class Run:
         self.skipped_rows: list[str] = []
         self.total = self._count()
         self._emit = emit
-        self._base = open_model(config.model, settings, **model_options(config))
+        policy = policy or RetryPolicy(attempts=config.attempts)
+        pace = Pace(config.requests_per_minute, config.tokens_per_minute)
+        spec, self._members = open_members(
+            config.model,
+            settings,
+            lambda provider: Gate(provider, config.concurrency, pace, patience=policy.total),
+            **model_options(config),
+        )
         self.verifiers = Verifiers(forced=config.verifier or "")
-        identity = self._identity()
+        identity = self._identity(spec)
         digest = digest_of(identity)
         path = config.out or (None if label else unfinished(config.home, digest, config.problems))
         path = path or new_path(config.home, *filter(None, (label, config.short_model, self.strategy.name)))
         self.directory = RunDirectory(path, identity, self._document())
-        self.model = compose(self._base, self.directory, RetryPolicy(attempts=config.attempts), self._retried)
+        self.model = compose(self._members, self.directory, policy, self._retried, spec=spec)
         self.setting = Setting(
             strategy=self.strategy,
             prompts=self.prompts,
@@ -107,15 +119,18 @@ class Run:
         self._made = 0
         self._under_way: set[str] = set()
         self._first_failures: list[str] = []
+        self._stopped = ""  # why nothing new is begun any more, in a sentence that says how to go on
 
     async def run(self) -> Summary:
-        """Makes every trace that is owed. Can be cancelled at any point; the next `Run` goes on from there."""
+        """Makes every trace that is owed. Can be cancelled at any point; the next `Run` goes on from there.
 
+        When a quota or a budget is used up, nothing new is begun, and what was begun ends as it can.
+        """
         if self._decider is None:
             await self._draw(self._owed(range(self.config.samples)))
         else:
             await self._draw_until_decided(self._decider)
-        if not self.summary().failed:
+        if not self._stopped and not self.summary().failed:
             self.directory.finish()
         return self.summary()
 
@@ -130,7 +145,7 @@ class Run:
                 decider.add(trace)
         for wave in range(self.config.samples):
             wanted = {problem.id for problem in self.problems() if decider.wants(problem.id, wave)}
-            if not wanted:
+            if not wanted or self._stopped:
                 break
             await self._draw(self._owed([wave], wanted))
 
@@ -144,6 +159,8 @@ class Run:
             if trace.stop == "error" and not self.setting.proven:
                 self._first_failures.append(trace.error.message)
                 self._refuse_if_nothing_works(wave=max(3, self.config.concurrency))
+            if trace.error.kind in STOPPING:
+                self._stopped = trace.error.message
             self._made += 1
             self.setting.emit(TraceEnded(trace))
         finally:
@@ -180,6 +197,7 @@ class Run:
         """The state of the directory now."""
         found = summarise(self.directory)
         found = replace(found, made=self._made, replies_asked=self.model.asked, replies_replayed=self.model.replayed)
+        found.stopped = self._stopped
         if self._decider is not None:
             found.saved_traces, found.saved_calls = self._decider.saved()
         return found
@@ -188,6 +206,8 @@ class Run:
         max_turns = getattr(self.strategy, "max_turns", 0)
         for problem in self.problems():
             for sample in samples if wanted is None or problem.id in wanted else ():
+                if self._stopped:
+                    return
                 trace_id = self.setting.trace_id(problem, sample)
                 if trace_id not in self._under_way and self.directory.owed(trace_id, max_turns):
                     self._under_way.add(trace_id)
@@ -201,7 +221,7 @@ class Run:
         """Reads a source on this machine through once, so that a bad row is found before anything is paid for."""
         if self._given is None and not is_local(self.config.problems):
             return None
-        total, known = 0, self.config.provider != "berry"
+        total, known = 0, self.config.providers != ["berry"]
         for problem in self.problems(on_bad_row=self.skipped_rows.append):
             total += 1
             known = known or recognise(problem.question) is not None
@@ -221,11 +241,11 @@ class Run:
         self.directory.log("retried", error=str(error), kind=error.kind, attempt=attempt, wait_s=round(wait, 3))
         self._tell(Retried(error, attempt, wait))
 
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self, spec: str) -> dict[str, Any]:
         config = self.config
         resumable = set(self.strategy.RESUMABLE)
         return {
-            "model": without_address(self._base.spec),
+            "model": without_address(spec),
             "strategy": self.strategy.name,
             "options": self.strategy.model_dump(exclude=resumable),
             "prompts": self.prompts.name,
@@ -236,7 +256,7 @@ class Run:
             "reasoning": config.reasoning,
             "seed": config.seed,
             "num_ctx": config.num_ctx,
-            "weights": getattr(self._base, "fingerprint", ""),
+            "weights": ",".join(filter(None, (getattr(member.model, "fingerprint", "") for member in self._members))),
         }
 
     def _document(self) -> dict[str, Any]:
@@ -253,7 +273,7 @@ def model_options(config: RunConfig) -> dict[str, Any]:
 def versions(config: RunConfig) -> dict[str, str]:
     """Of this package, Python, and whatever talks to the model."""
     found = {"openstrawberry": __version__, "python": platform.python_version()}
-    for package in _packages(config.provider):
+    for package in _packages(config.providers):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -261,5 +281,5 @@ def versions(config: RunConfig) -> dict[str, str]:
     return found
 
 
-def _packages(provider: str) -> Iterable[str]:
-    return (_SDKS[provider],) if provider in _SDKS else ()
+def _packages(providers: Sequence[str]) -> Iterable[str]:
+    return dict.fromkeys(_SDKS[provider] for provider in providers if provider in _SDKS)

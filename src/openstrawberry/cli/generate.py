@@ -26,6 +26,8 @@ def command(
     limit: o.Limit = None,
     out: o.Out = None,
     concurrency: o.Concurrency = None,
+    requests_per_minute: o.RequestsPerMinute = None,
+    tokens_per_minute: o.TokensPerMinute = None,
     max_turns: o.MaxTurns = None,
     final_every: o.FinalEvery = None,
     temperature: o.Temperature = None,
@@ -73,7 +75,7 @@ def run_command(flags: dict[str, Any], json: bool, watch: bool) -> None:
         command = shlex.join(["strawberry", *sys.argv[1:]])
         raise Interrupted(f"Interrupted; everything so far is kept. Go on with: {command}") from None
     view.summary(summary)
-    if summary.failed:
+    if summary.failed or summary.stopped:
         raise typer.Exit(3)
 
 

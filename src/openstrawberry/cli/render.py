@@ -69,14 +69,11 @@ def show_summary(console: Console, summary: "Summary") -> None:
     console.print()
     for name, value in rows:
         console.print(Text.assemble((f"{name:>9}  ", "bold"), value), soft_wrap=True)
-    if summary.failed:
-        console.print(
-            Text(
-                f"{summary.failed:,} traces failed ({clean(summary.first_error)}) Run the same command to retry them.",
-                style="red",
-            ),
-            soft_wrap=True,
-        )
+    if summary.stopped or summary.failed:
+        failed = f"{summary.failed:,} traces failed"
+        told = f"{failed} ({clean(summary.first_error)}) Run the same command to retry them."
+        stopped = f"Stopped before the end; {failed} and are kept to be gone on with: {clean(summary.stopped)}"
+        console.print(Text(stopped if summary.stopped else told, style="red"), soft_wrap=True)
 
 
 def show_problems(source: str, problems: list[Problem], more: bool, skipped: list[str]) -> None:

@@ -73,10 +73,19 @@ class ProviderState:
 
 
 def open_model(spec: str, settings: Settings, **options: Any) -> Model:
-    """The model that `spec` names. `options` are fields of `ModelOptions`.
+    """The model that `spec` names, under the first of its keys. `options` are fields of `ModelOptions`.
 
     Raises:
         SetupError: an unknown provider or option, no name, no key, or an address that is none.
+    """
+    return open_with(openings(spec, settings, **options)[0])
+
+
+def openings(spec: str, settings: Settings, **options: Any) -> list[Opening]:
+    """What opens the model that `spec` names: one `Opening` for each key that its variable holds.
+
+    Raises:
+        SetupError: as `open_model`.
     """
     fields = [field.name for field in dataclasses.fields(ModelOptions)]
     for name in options:
@@ -84,7 +93,12 @@ def open_model(spec: str, settings: Settings, **options: Any) -> Model:
             raise SetupError(unknown("model option", name, fields))
     name, _, rest = spec.partition(":")
     provider = find_provider(name)
-    return _opener(provider)(_opening(provider, rest, settings, ModelOptions(**options)))
+    return _openings(provider, rest, settings, ModelOptions(**options))
+
+
+def open_with(opening: Opening) -> Model:
+    """The model that `opening` describes."""
+    return _opener(opening.provider)(opening)
 
 
 def provider_names() -> tuple[str, ...]:
@@ -123,7 +137,7 @@ async def list_models(name: str, settings: Settings, **options: Any) -> tuple[st
     provider = find_provider(name)
     if not _listable(provider):
         return ()
-    model = _opener(provider)(_opening(provider, "-", settings, ModelOptions(**options)))
+    model = open_with(_openings(provider, "-", settings, ModelOptions(**options))[0])
     try:
         return await cast(ListsModels, model).names()
     finally:
@@ -148,7 +162,7 @@ def _opener(provider: Provider) -> Callable[[Opening], Model]:
     return cast(Callable[[Opening], Model], getattr(importlib.import_module(module), attribute))
 
 
-def _opening(provider: Provider, rest: str, settings: Settings, options: ModelOptions) -> Opening:
+def _openings(provider: Provider, rest: str, settings: Settings, options: ModelOptions) -> list[Opening]:
     name, url_in_spec = _split_url(rest) if provider.key_variable else (rest, "")
     name = name or _default_name(provider, settings)
     url = url_in_spec or options.base_url or settings.first(*provider.url_variables) or provider.base_url
@@ -157,15 +171,17 @@ def _opening(provider: Provider, rest: str, settings: Settings, options: ModelOp
         provider=provider,
         spec=":".join(part for part in (provider.name, name) if part) + (f"@{url_in_spec}" if url_in_spec else ""),
         name=name,
-        key=settings.first(*provider.keys),
+        key="",
         key_variable=key_variable,
         base_url=_checked_url(provider, url),
         url_variable=next((name for name in provider.url_variables if settings.first(name)), provider.url_variables[0]),
         options=options,
         variables={name: settings.first(name) for name in provider.variables if settings.first(name)},
     )
-    _check_key(opening)
-    return opening
+    found = [dataclasses.replace(opening, key=key) for key in settings.keys(key_variable) or ("",)]
+    for each in found:
+        _check_key(each)
+    return found
 
 
 def _split_url(rest: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ class Summary:
 
     `saved_*`: what was not asked for because its problem was decided, -1 where sampling does not stop by itself. Token
     counts are sums of what the provider reported, -1 where it reported none. `seconds` is this command's time.
+    `stopped`: why this command began nothing new any more; empty where it went to its end.
     """
 
     path: Path
@@ -27,6 +28,7 @@ class Summary:
     solved_sometimes: int = 0
     solved_always: int = 0
     first_error: str = ""
+    stopped: str = ""
     saved_traces: int = -1
     saved_calls: int = -1
 
