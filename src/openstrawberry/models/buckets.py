@@ -23,6 +23,7 @@ class Bucket:
     level: float
     now: float
     flying: float = 0.0
+    even: bool = False
 
     @classmethod
     def of_minute(cls, limit: float, now: float) -> "Bucket":
@@ -49,9 +50,13 @@ class Bucket:
             self.level = min(self.capacity, self.level + cost - real)
 
     def told(self, limit: float, period: float, remaining: float | None, now: float) -> None:
-        """The provider's own count bounds ours: by what it says remains, and by that less what is on its way."""
+        """The provider's own count bounds ours: by what it says remains, and by that less what is on its way.
+
+        All that remains may be sent at once, until `even`: a provider that refuses then limits shorter times as well.
+        """
         self._fill(now)
-        self.rate, self.capacity = SHARE * limit / period, limit
+        self.rate = SHARE * limit / period
+        self.capacity = max(1.0, limit / period * BURST) if self.even else limit
         if remaining is not None:
             self.level = min(max(self.level, remaining - self.flying), remaining)
 

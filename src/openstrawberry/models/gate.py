@@ -134,6 +134,8 @@ class Gate:
         if error.kind in _BUSY and permit.number >= self._cut:
             self.slots = max(1.0, min(self.slots, float(self._flying)) // 2)
             self._cut = self._sent
+            for bucket in self._buckets.values():
+                bucket.even = bucket.even or error.kind == "rate_limit"
         if error.retry_after is not None and error.retryable:
             self._held = max(self._held, self._clock() + error.retry_after)
         refused = error.status >= 400  # a refusal takes a request, but no tokens
