@@ -32,7 +32,6 @@ class Chaos:
     def __init__(self) -> None:
         self.due: dict[bytes, list[str]] = {}
         self.met: Counter[str] = Counter()
-        self.answered: Counter[bytes] = Counter()
         self.doomed = [name for name, fault in FAULTS.items() if not fault.passes]
 
     def fate(self, number: int) -> str:
@@ -55,19 +54,18 @@ class Chaos:
             name = self.due[key].pop()
             self.met[name] += 1
             return FAULTS[name].answer(COMPAT, False)
-        self.answered[key] += 1
         text = "<final_answer>3</final_answer>" if turn == TURNS else f"Step {turn}: one more letter."
         return SPELLINGS["openai"](Said(text), False)
 
 
-@pytest.mark.parametrize("traces", [40, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("traces", [30, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_tenth_of_every_fault_mixed_loses_no_trace_that_can_finish(tmp_path: Path, traces: int) -> None:
     chaos = Chaos()
 
     async def session() -> None:
         async with Server(chaos, keep=False) as server:
             config = RunConfig(
-                model=COMPAT.spec, out=tmp_path / "run", samples=1, concurrency=64, timeout=0.4, max_turns=TURNS
+                model=COMPAT.spec, out=tmp_path / "run", samples=1, concurrency=64, timeout=0.15, max_turns=TURNS
             )
             problems = [Problem(question=f"Question {number}?", answer="3") for number in range(traces)]
             policy = RetryPolicy(attempts=40, base=0.005, longest=0.02)
@@ -86,4 +84,3 @@ def test_a_tenth_of_every_fault_mixed_loses_no_trace_that_can_finish(tmp_path: P
         assert (trace.stop, trace.error.kind) == wanted, trace.error.message
         assert trace.turns == (5 if FAULTS.get(fate, FAULTS["500"]).stop != "refused" else 6) if fate else TURNS
     assert set(chaos.met) == set(PASSING)
-    assert max(chaos.answered.values()) == 1  # nothing that was paid for is asked for again

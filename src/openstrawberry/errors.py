@@ -57,6 +57,8 @@ class ProviderError(StrawberryError):
         status: HTTP status, 0 where there was none.
         hint: what the user can do; appended to the message.
         retry_after: seconds the provider asked us to wait, if it did.
+
+    `queued` is set where a call waited for its turn: the seconds until it was sent, for which no provider is to blame.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class ProviderError(StrawberryError):
         self.status = status
         self.hint = hint
         self.retry_after = retry_after
+        self.queued = 0.0
 
     @property
     def retryable(self) -> bool:

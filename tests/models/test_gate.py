@@ -366,6 +366,24 @@ def test_the_latency_of_a_reply_is_the_providers_not_the_queues() -> None:
     assert virtually(work) == [2, 2, 2]
 
 
+def test_a_long_queue_of_our_own_wears_out_nobodys_patience() -> None:
+    async def work() -> float:
+        failing = iter([True, True, True] * 30)
+
+        async def answer(request: Request) -> Reply:
+            if next(failing, False):
+                raise busy("server")
+            return Reply(content="ok", finish_reason="stop")
+
+        mine = gate(pace=Pace(requests_per_minute=1))
+        clock = asyncio.get_running_loop().time
+        model = Retrying(Limited(ScriptedModel(answer=answer), mine), RetryPolicy(), clock=clock, proven=True)
+        await asyncio.gather(*(model.complete(REQUEST) for _ in range(30)))
+        return now()
+
+    assert virtually(work) > 4 * RetryPolicy().total
+
+
 # What headers teach.
 
 

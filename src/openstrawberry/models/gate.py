@@ -33,10 +33,14 @@ class Pace:
 
 @dataclass(slots=True)
 class Permit:
-    """A request that is on its way: the number of its sending, when that was, and what it is thought to take."""
+    """A request that is on its way: the number of its sending, when that was, and what it is thought to take.
+
+    `queued`: the seconds that it had to wait before.
+    """
 
     number: int
     sent: float
+    queued: float
     characters: int
     costs: Mapping[str, float]
     taken: list[tuple[Bucket, str]] = field(default_factory=list)
@@ -92,7 +96,7 @@ class Gate:
         Raises:
             ProviderError: `quota`; nothing may be sent for longer than the patience.
         """
-        characters, costs = self._costs(request)
+        came, (characters, costs) = self._clock(), self._costs(request)
         self._queued += 1
         try:
             async with self._turn:
@@ -100,7 +104,8 @@ class Gate:
                     await self._pause(seconds)
         finally:
             self._queued -= 1
-        permit = Permit(self._sent, self._clock(), characters, costs)
+        sent = self._clock()
+        permit = Permit(self._sent, sent, sent - came, characters, costs)
         self._sent += 1
         self._flying += 1
         for (counts, _), bucket in self._buckets.items():

@@ -37,6 +37,7 @@ class Limited:
             reply = await self._model.complete(request, on_delta)
         except ProviderError as error:
             told = self._gate.failed(permit, error)
+            told.queued = permit.queued
             if told is error:
                 raise
             raise told from error

@@ -24,8 +24,9 @@ UNPROVEN_ATTEMPTS = 3  # while nothing has worked yet, only a provider that says
 class RetryPolicy:
     """How often and how long one call is tried.
 
-    `attempts`: the first one included. `total`: seconds after which no further attempt begins. `base`: ceiling of the
-    first wait in seconds, doubled each time up to `longest`. Retry-After is not bounded by `longest`, but by `total`.
+    `attempts`: the first one included. `total`: seconds after which no further attempt begins; those for which our own
+    limits kept a call waiting do not count. `base`: ceiling of the first wait in seconds, doubled each time up to
+    `longest`. Retry-After is not bounded by `longest`, but by `total`.
     """
 
     attempts: int = 8
@@ -75,6 +76,8 @@ class Retrying:
         deadline = self._clock() + self._policy.total
 
         def too_late(state: tenacity.RetryCallState) -> bool:
+            nonlocal deadline
+            deadline += _error(state).queued
             late = self._clock() + state.upcoming_sleep > deadline
             return late or state.attempt_number >= self._patience(_error(state))
 
