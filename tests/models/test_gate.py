@@ -482,10 +482,11 @@ def test_a_days_allowance_that_is_used_up_is_known_from_headers() -> None:
     assert "It resumes at 04:00 UTC on 22 November" in str(told)
 
 
-def test_a_day_with_something_left_is_no_quota() -> None:
+@pytest.mark.parametrize(("left", "reset"), [("1", "86400s"), ("0", "60s")], ids=["something left", "soon back"])
+def test_a_day_with_something_left_or_soon_back_is_no_quota(left: str, reset: str) -> None:
     async def work() -> ProviderError:
         mine = gate(provider="groq")
-        mine.heard({"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "86400s"})
+        mine.heard({"x-ratelimit-remaining-requests": left, "x-ratelimit-reset-requests": reset})
         (permit,) = await flown(mine, 1)
         return mine.failed(permit, busy(retry_after=2))
 

@@ -207,9 +207,10 @@ class Gate:
 
     def _used_up(self, error: ProviderError) -> bool:
         """Whether a wait of a moment does not help: the provider says so, by words, by its wait or by its counts."""
-        long = error.retry_after is not None and error.retry_after > self._patience
-        spent = error.kind == "rate_limit" and self._reset() is not None
-        return error.kind == "quota" or (error.retryable and long) or spent
+        wait = error.retry_after or 0.0
+        if error.kind == "rate_limit":
+            wait = max(wait, self._reset() or 0.0)
+        return error.kind == "quota" or (error.retryable and wait > self._patience)
 
     def _reset(self) -> float | None:
         """Seconds until a day's allowance that is used up begins anew."""
