@@ -121,6 +121,8 @@ async def _measure(
         summary = await run.run()
     finally:
         await run.close()
+    if summary.stopped:  # the rows would not be of the same problems
+        raise SetupError(summary.stopped)
     summary.seconds = time.monotonic() - began
     row = score(
         [run.directory.path],
