@@ -65,7 +65,7 @@ def test_a_tenth_of_every_fault_mixed_loses_no_trace_that_can_finish(tmp_path: P
     async def session() -> None:
         async with Server(chaos, keep=False) as server:
             config = RunConfig(
-                model=COMPAT.spec, out=tmp_path / "run", samples=1, concurrency=64, timeout=0.15, max_turns=TURNS
+                model=COMPAT.spec, out=tmp_path / "run", samples=1, concurrency=64, timeout=0.1, max_turns=TURNS
             )
             problems = [Problem(question=f"Question {number}?", answer="3") for number in range(traces)]
             policy = RetryPolicy(attempts=40, base=0.005, longest=0.02)

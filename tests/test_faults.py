@@ -67,7 +67,7 @@ def malformed(wire: Wire, stream: bool) -> Answer:
 
 
 FAULTS: dict[str, Fault] = {
-    "429 with Retry-After": Fault(status(429, retry_after_ms="40"), True, kind="rate_limit", first="429"),
+    "429 with Retry-After": Fault(status(429, retry_after_ms="10"), True, kind="rate_limit", first="429"),
     "429 without": Fault(status(429), True, kind="rate_limit", first="429"),
     "500": Fault(status(500), True, kind="server", first="500"),
     "503": Fault(status(503), True, kind="overloaded", first="503"),

@@ -127,14 +127,14 @@ def test_a_used_up_quota_ends_the_run_softly_and_the_same_command_goes_on(tmp_pa
         asked.append(received)
         return FINAL if len(asked) <= 20 else empty
 
-    first = generate(tmp_path, until_empty, problems=1000, concurrency=4)
+    first = generate(tmp_path, until_empty, problems=200, concurrency=4)
     assert "It resumes at" in first.stopped
     assert first.stopped.endswith(": run the same command then.")
     assert (first.statuses, first.traces - first.failed) == ({"correct": 20}, 20)
     assert 1 <= first.failed <= 4
     assert len(asked) <= 20 + 4  # what was on its way when the quota ended
-    healed = generate(tmp_path, lambda received: FINAL, problems=1000, concurrency=4)
-    assert (healed.stopped, healed.statuses, healed.made) == ("", {"correct": 1000}, 980)
+    healed = generate(tmp_path, lambda received: FINAL, problems=200, concurrency=4)
+    assert (healed.stopped, healed.statuses, healed.made) == ("", {"correct": 200}, 180)
 
 
 def test_a_quota_that_is_used_up_from_the_start_leaves_nothing(tmp_path: Path) -> None:
