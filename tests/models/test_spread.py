@@ -160,6 +160,19 @@ def test_two_keys_carry_twice_the_load() -> None:
     assert virtually(work) < 1.05 * 120 / 0.98
 
 
+def test_what_one_member_would_keep_waiting_goes_to_the_other_even_if_nobody_prefers_it() -> None:
+    async def work() -> tuple[float, Counter[str]]:
+        pace = Pace(requests_per_minute=60)
+        model = spread(member("a", pace=pace), member("b", pace=pace))
+        replies = await asyncio.gather(*(model.complete(preferred) for _ in range(60)))
+        return now(), Counter(reply.model for reply in replies)
+
+    preferred = preferring(0)
+    ended, who = virtually(work)
+    assert ended < 35
+    assert who["a"] in (30, 31)
+
+
 def test_a_stream_that_moves_on_takes_back_what_was_heard() -> None:
     heard: list[Delta] = []
 

@@ -32,10 +32,10 @@ class Bucket:
         capacity = max(1.0, limit / MINUTE * BURST)
         return cls(rate, capacity, capacity, now)
 
-    def wait(self, cost: float, now: float) -> float:
-        """Seconds until `cost` units have room."""
+    def wait(self, cost: float, now: float, ahead: int = 0) -> float:
+        """Seconds until `cost` units have room, after as much for each of those `ahead`."""
         self._fill(now)
-        missing = min(cost, self.capacity) - self.level
+        missing = min(cost, self.capacity) + ahead * cost - self.level
         return missing / self.rate if missing > _NOTHING else 0.0
 
     def take(self, cost: float) -> None:

@@ -118,10 +118,9 @@ class Gate:
         now, (_, costs) = self._clock(), self._costs(request)
         if self._closed is not None and now < self._closed[0]:
             return math.inf
-        ahead = self._queued + 1
         full = self._flying + self._queued >= int(self.slots)
-        slot = self._latency * ahead / self.slots if full else 0.0
-        rooms = [bucket.wait(costs[counts] * ahead, now) for (counts, _), bucket in self._buckets.items()]
+        slot = self._latency * (self._queued + 1) / self.slots if full else 0.0
+        rooms = [bucket.wait(costs[counts], now, self._queued) for (counts, _), bucket in self._buckets.items()]
         return max(0.0, self._held - now, slot, *rooms)
 
     def answered(self, permit: Permit, usage: Usage) -> float:
