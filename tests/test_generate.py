@@ -2,9 +2,12 @@
 
 import asyncio
 import itertools
+import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,14 +34,19 @@ BAD = {
 
 
 def generate(
-    folder: Path, handler: Callable[[Received], Answer], problems: int = 1, samples: int = 1, concurrency: int = 1
+    folder: Path,
+    handler: Callable[[Received], Answer],
+    problems: int = 1,
+    samples: int = 1,
+    concurrency: int = 1,
+    **more: Any,
 ) -> Summary:
     """Runs against `handler`, one attempt per call."""
 
     async def session() -> Summary:
         async with Server(handler) as server:
             config = RunConfig(model=f"compat:served@{server.url}/v1", out=folder / "run", samples=samples, attempts=1,
-                               concurrency=concurrency)  # fmt: skip
+                               concurrency=concurrency, **more)  # fmt: skip
             asked = [Problem(question=f"Question {number}?", answer="3") for number in range(problems)]
             run = Run(config, Settings({}), problems=asked)
             try:
@@ -123,3 +131,69 @@ def test_the_life_of_a_cached_prompt_reaches_the_wire(tmp_path: Path) -> None:
 
     (received,) = asyncio.run(session())
     assert received.body.count(b'"cache_control":{"type":"ephemeral","ttl":"1h"}') == 2
+
+
+def test_a_used_up_quota_ends_the_run_softly_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    asked: list[Received] = []
+    said = "Rate limit reached on tokens per day (TPD): Limit 100000. Please try again in 2h3m."
+    empty = Answer.of({"error": {"message": said}}, 429)
+
+    def until_empty(received: Received) -> Answer:
+        asked.append(received)
+        return FINAL if len(asked) <= 20 else empty
+
+    first = generate(tmp_path, until_empty, problems=200, concurrency=4)
+    assert "It resumes at" in first.stopped
+    assert first.stopped.endswith(": run the same command then.")
+    assert (first.statuses, first.traces - first.failed) == ({"correct": 20}, 20)
+    assert 1 <= first.failed <= 4
+    assert len(asked) <= 20 + 4  # what was on its way when the quota ended
+    healed = generate(tmp_path, lambda received: FINAL, problems=200, concurrency=4)
+    assert (healed.stopped, healed.statuses, healed.made) == ("", {"correct": 200}, 180)
+
+
+def test_a_quota_that_is_used_up_from_the_start_leaves_nothing(tmp_path: Path) -> None:
+    empty = Answer.of({"error": {"message": "Daily limit reached."}}, 429, retry_after="7200")
+    with pytest.raises(SetupError, match=r"It resumes at .* UTC"):
+        generate(tmp_path, lambda received: empty, problems=10)
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_models_share_a_run_and_each_turn_says_who_answered(tmp_path: Path) -> None:
+    def named(name: str, handler: Callable[[int], Answer]) -> Callable[[Received], Answer]:
+        asks = itertools.count()
+
+        def answer(received: Received) -> Answer:
+            said = handler(next(asks))
+            return replace(said, body=said.body.replace(b'"served"', f'"{name}"'.encode()))
+
+        return answer
+
+    async def session(first: Callable[[int], Answer]) -> Summary:
+        async with Server(named("one", first)) as one, Server(named("two", lambda _: FINAL)) as two:
+            config = RunConfig(model=f"compat:a@{one.url}/v1,compat:b@{two.url}/v1", out=tmp_path / "run", samples=1)
+            problems = [Problem(question=f"Question {number}?", answer="3") for number in range(40)]
+            run = Run(config, Settings({}), problems=problems)
+            try:
+                return await run.run()
+            finally:
+                await run.close()
+
+    empty = Answer.of({"error": {"message": "Daily limit reached."}}, 429, retry_after="7200")
+    summary = asyncio.run(session(lambda ask: FINAL if ask < 5 else empty))
+    assert (summary.failed, summary.stopped, summary.statuses) == (0, "", {"correct": 40})
+    traces = list(read_traces(tmp_path / "run"))
+    who = Counter(trace.messages[-1].model for trace in traces)
+    assert who == {"compat:one": 5, "compat:two": 35}
+    assert {trace.model for trace in traces} == {"compat:a,compat:b"}
+
+
+def test_the_flag_for_requests_a_minute_paces_a_run(tmp_path: Path) -> None:
+    moments: list[float] = []
+
+    def answer(received: Received) -> Answer:
+        moments.append(time.monotonic())
+        return FINAL
+
+    generate(tmp_path, answer, problems=24, concurrency=24, requests_per_minute=600)
+    assert moments[-1] - moments[0] >= 1.0  # a second's worth at once, and then ten a second

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from openstrawberry.errors import SetupError
+from openstrawberry.models.model import specs_in, without_address
 from openstrawberry.registry import unknown
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -31,6 +32,8 @@ class RunConfig(BaseModel):
     home: Path = Path("traces")
     fresh: bool = False
     concurrency: int = Field(default=64, ge=1, le=4096)
+    requests_per_minute: float | None = Field(default=None, ge=1, le=1e9)
+    tokens_per_minute: float | None = Field(default=None, ge=1, le=1e12)
     max_turns: int | None = Field(default=None, ge=1, le=1_000_000)
     final_every: int | None = Field(default=None, ge=0, le=1_000_000)
     temperature: float | None = Field(default=None, ge=0, le=5)
@@ -63,20 +66,26 @@ class RunConfig(BaseModel):
         return values
 
     @property
-    def provider(self) -> str:
-        """The provider part of the model's spec."""
-        return self.model.partition(":")[0]
+    def providers(self) -> list[str]:
+        """The provider part of the model's spec, or of each where several share the load."""
+        return [spec.partition(":")[0] for spec in specs_in(self.model)]
+
+    @property
+    def small(self) -> bool:
+        """Whether a small model takes part, which needs brief prompts and short replies."""
+        return any(provider in SMALL_MODELS for provider in self.providers)
 
     @property
     def short_model(self) -> str:
         """The model's spec without address and folders, for the names of run directories."""
-        provider, _, name = self.model.partition("@")[0].partition(":")
-        return f"{provider}-{name.rstrip('/').rpartition('/')[2]}".rstrip("-")
+        parts = [without_address(spec).partition(":") for spec in specs_in(self.model)]
+        names = [f"{provider}-{name.rstrip('/').rpartition('/')[2]}".rstrip("-") for provider, _, name in parts]
+        return "-".join(names)
 
     @property
     def prompts_used(self) -> str:
         """The name of the prompt set: the one asked for, else `brief` for small models and `full` for others."""
-        return self.prompt_set or ("brief" if self.provider in SMALL_MODELS else "full")
+        return self.prompt_set or ("brief" if self.small else "full")
 
     @property
     def reply_tokens(self) -> int:
@@ -87,7 +96,7 @@ class RunConfig(BaseModel):
         """
         if self.max_tokens is not None:
             return self.max_tokens
-        if self.provider in SMALL_MODELS:
+        if self.small:
             return 160 if self.strategy == "strawberry" else 512
         return 4096
 

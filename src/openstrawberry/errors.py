@@ -58,6 +58,8 @@ class ProviderError(StrawberryError):
         hint: what the user can do; appended to the message.
         retry_after: seconds the provider asked us to wait, if it did.
         unbilled: whether this attempt certainly cost nothing: it never reached the provider, or was turned away.
+
+    `queued` is set where a call waited for its turn: the seconds until it was sent, for which no provider is to blame.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class ProviderError(StrawberryError):
         self.hint = hint
         self.retry_after = retry_after
         self.unbilled = unbilled
+        self.queued = 0.0
 
     @property
     def retryable(self) -> bool:

@@ -18,11 +18,12 @@ from openstrawberry.engine.events import Emit, Event, Retried, TraceEnded, ignor
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import OutputError, ProviderError, SetupError
 from openstrawberry.models.budget import Budget
+from openstrawberry.models.gate import Gate, Pace
 from openstrawberry.models.model import without_address
+from openstrawberry.models.opening import open_members
 from openstrawberry.models.pricelist import Prices, unpriced
-from openstrawberry.models.registry import open_model
 from openstrawberry.models.retry import RetryPolicy
-from openstrawberry.models.stack import compose
+from openstrawberry.models.stack import Money, compose
 from openstrawberry.problems.families import recognise
 from openstrawberry.problems.load import is_local, load_problems
 from openstrawberry.problems.problem import Problem
@@ -49,6 +50,8 @@ _SDKS = {
 }
 
 
+STOPPING = ("quota", "budget")  # kinds of failure that every further trace would run into
+
 BERRY_ONLY_KNOWS = (
     "berry, the embedded model, only knows how to count a letter in a word and to add two whole numbers, asked like "
     '"How many r\'s are in strawberry?" or "What is 48 + 67?": for anything else name a real model with --model, such '
@@ -63,6 +66,7 @@ class Run:
         problems: the problems themselves, instead of the config's source.
         checker: who gives verdicts, instead of the verifiers that the problems name.
         label: starts a new directory of this name, and never goes on with an unfinished one.
+        policy: how calls are retried, instead of the config's `attempts`.
 
     Raises:
         SetupError: anything about the configuration is wrong. Nothing has been written then.
@@ -77,6 +81,7 @@ class Run:
         problems: Sequence[Problem] | None = None,
         checker: Checker | None = None,
         label: str = "",
+        policy: RetryPolicy | None = None,
     ) -> None:
         self.config = config
         self._given = problems
@@ -85,12 +90,19 @@ class Run:
         self.skipped_rows: list[str] = []
         self.total = self._count()
         self._emit = emit
-        price = Prices(config.prices, settings).of(config.model)
-        if config.budget_usd is not None and price is None:
+        prices = Prices(config.prices, settings)
+        if config.budget_usd is not None and prices.of(config.model) is None:
             raise SetupError(unpriced(config.model))
-        self._base = open_model(config.model, settings, **model_options(config))
+        policy = policy or RetryPolicy(attempts=config.attempts)
+        pace = Pace(config.requests_per_minute, config.tokens_per_minute)
+        spec, self._members = open_members(
+            config.model,
+            settings,
+            lambda provider: Gate(provider, config.concurrency, pace, patience=policy.total),
+            **model_options(config),
+        )
         self.verifiers = Verifiers(forced=config.verifier or "")
-        identity = self._identity()
+        identity = self._identity(spec)
         digest = digest_of(identity)
         begins = bool(label) or config.fresh
         path = config.out or (None if begins else unfinished(config.home, digest, config.problems))
@@ -104,11 +116,8 @@ class Run:
         limited = config.budget_usd is not None or config.budget_tokens is not None
         self.budget = Budget(self.directory, config.budget_usd, config.budget_tokens) if limited else None
         self.stopped = ""
-        policy = RetryPolicy(attempts=config.attempts)
-        ttl = config.cache_ttl or "5m"
-        self.model = compose(
-            self._base, self.directory, policy, self._retried, price=price, budget=self.budget, cache_ttl=ttl
-        )
+        money = Money(prices.of, self.budget, config.cache_ttl or "5m")
+        self.model = compose(self._members, self.directory, policy, self._retried, spec=spec, money=money)
         self.setting = Setting(
             strategy=self.strategy,
             prompts=self.prompts,
@@ -127,8 +136,10 @@ class Run:
         self._first_failures: list[str] = []
 
     async def run(self) -> Summary:
-        """Makes every trace that is owed. Can be cancelled at any point; the next `Run` goes on from there."""
+        """Makes every trace that is owed. Can be cancelled at any point; the next `Run` goes on from there.
 
+        When a quota or a budget is used up, nothing new is begun, and what was begun ends as it can.
+        """
         if self._decider is None:
             await self._draw(self._owed(range(self.config.samples)))
         else:
@@ -162,7 +173,7 @@ class Run:
             if trace.stop == "error" and not self.setting.proven:
                 self._first_failures.append(trace.error.message)
                 self._refuse_if_nothing_works(wave=max(3, self.config.concurrency))
-            if trace.stop == "budget":
+            if trace.error.kind in STOPPING:
                 self._stop(trace.error.message)
             self._made += 1
             self.setting.emit(TraceEnded(trace))
@@ -214,7 +225,7 @@ class Run:
         """Reads a source on this machine through once, so that a bad row is found before anything is paid for."""
         if self._given is None and not is_local(self.config.problems):
             return None
-        total, known = 0, self.config.provider != "berry"
+        total, known = 0, self.config.providers != ["berry"]
         for problem in self.problems(on_bad_row=self.skipped_rows.append):
             total += 1
             known = known or recognise(problem.question) is not None
@@ -234,11 +245,11 @@ class Run:
         self.directory.log("retried", error=str(error), kind=error.kind, attempt=attempt, wait_s=round(wait, 3))
         self._tell(Retried(error, attempt, wait))
 
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self, spec: str) -> dict[str, Any]:
         config = self.config
         resumable = set(self.strategy.RESUMABLE)
         return {
-            "model": without_address(self._base.spec),
+            "model": without_address(spec),
             "strategy": self.strategy.name,
             "options": self.strategy.model_dump(exclude=resumable),
             "prompts": self.prompts.name,
@@ -249,7 +260,7 @@ class Run:
             "reasoning": config.reasoning,
             "seed": config.seed,
             "num_ctx": config.num_ctx,
-            "weights": getattr(self._base, "fingerprint", ""),
+            "weights": ",".join(filter(None, (getattr(member.model, "fingerprint", "") for member in self._members))),
         }
 
     def _document(self) -> dict[str, Any]:
@@ -286,7 +297,7 @@ def model_options(config: RunConfig) -> dict[str, Any]:
 def versions(config: RunConfig) -> dict[str, str]:
     """Of this package, Python, and whatever talks to the model."""
     found = {"openstrawberry": __version__, "python": platform.python_version()}
-    for package in _packages(config.provider):
+    for package in _packages(config.providers):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -294,5 +305,5 @@ def versions(config: RunConfig) -> dict[str, str]:
     return found
 
 
-def _packages(provider: str) -> Iterable[str]:
-    return (_SDKS[provider],) if provider in _SDKS else ()
+def _packages(providers: Sequence[str]) -> Iterable[str]:
+    return dict.fromkeys(_SDKS[provider] for provider in providers if provider in _SDKS)

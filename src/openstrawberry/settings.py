@@ -44,10 +44,32 @@ class Settings:
             SetupError: brackets or quotes do not match, or a name is empty or has a space in it.
         """
         text = self.first(variable)
-        return tuple(name.removeprefix(f"{provider}:") for name in _parse_names(variable, text)) if text else ()
+        names = _parse_list(text) if text else []
+        if names is None:
+            raise SetupError(
+                f"{variable} holds a model list that cannot be read: {text!r}. "
+                f'Write it as {variable}="[first-model, second-model]".'
+            )
+        return tuple(name.removeprefix(f"{provider}:") for name in names)
+
+    def keys(self, variable: str) -> tuple[str, ...]:
+        """The keys in one variable: one, or several in the same syntax as `names`; none where it is unset.
+
+        Raises:
+            SetupError: a list that cannot be read, or the same key twice; the value is not shown.
+        """
+        text = self.first(variable)
+        if not set(text) & set("[],"):
+            return (text,) if text else ()
+        keys = _parse_list(text)
+        if keys is None or len(set(keys)) < len(keys):
+            wrong = "a list of keys that cannot be read" if keys is None else "the same key twice"
+            raise SetupError(f'{variable} holds {wrong}. Write it as {variable}="[first-key, second-key]".')
+        return tuple(keys)
 
 
-def _parse_names(variable: str, text: str) -> list[str]:
+def _parse_list(text: str) -> list[str] | None:
+    """The items of a list however it is written, None where brackets, quotes or items make no sense."""
     try:
         parsed = json.loads(text)
     except ValueError:
@@ -58,12 +80,8 @@ def _parse_names(variable: str, text: str) -> list[str]:
     if inner[:1] == "[" or inner[-1:] == "]":
         inner = inner[1:-1] if inner[0] == "[" and inner[-1] == "]" else "\0"
     names = [_unquote(name.strip()) for name in inner.split(",") if name.strip()]
-    if not names or any(not name or set(name) & set(" \t\0\"'[]{}") for name in names):
-        raise SetupError(
-            f"{variable} holds a model list that cannot be read: {text!r}. "
-            f'Write it as {variable}="[first-model, second-model]".'
-        )
-    return names
+    good = names and not any(not name or set(name) & set(" \t\0\"'[]{}") for name in names)
+    return names if good else None
 
 
 def _unquote(name: str) -> str:

@@ -54,6 +54,21 @@ def test_the_same_command_again_costs_nothing(place: Shell) -> None:
     assert [event["replies_asked"] for event in again if event["event"] == "summary"] == [0, 0]
 
 
+def test_a_used_up_quota_ends_in_a_sentence_and_the_same_command_goes_on(place: Shell) -> None:
+    whole = place.script.read_text()
+    place.script.write_text(
+        "rules:\n  - {question: '2.2', say: {error: quota, retry_after: 7200}}\n"
+        "turns: [<final_answer>3</final_answer>]\n"
+    )
+    stopped = evaluate(place, "--concurrency", 1)
+    assert stopped.code == 1
+    assert "It resumes at" in stopped.err
+    assert not (place.folder / "eval" / "report.json").exists()
+    place.script.write_text(whole)
+    events = evaluate(place, "--json").events
+    assert [event["made"] for event in events if event["event"] == "summary"] == [1, 2]
+
+
 def test_failed_traces_give_exit_code_three(place: Shell) -> None:
     place.script.write_text(
         "rules:\n  - {question: '2.2', say: {error: bad_request}}\nturns: [<final_answer>3</final_answer>]\n"

@@ -75,7 +75,27 @@ def test_failed_traces_give_exit_code_three_and_are_retried(shell: Shell) -> Non
     assert (healed.events[-1]["made"], healed.events[-1]["stops"]) == (1, {"final_answer": 2})
 
 
+def test_a_used_up_quota_begins_nothing_new_and_says_how_to_go_on(shell: Shell) -> None:
+    shell.script.write_text(
+        "rules:\n - {question: '2', turn: 2, say: {error: quota, status: 429, retry_after: 7200}}\n"
+        " - {when: confident, say: <final_answer>3</final_answer>}\nturns: [a, b]"
+    )
+    shell.problems.write_text("".join(f'{{"question": "{number}+{number}?", "answer": 3}}\n' for number in range(30)))
+    stopped = shell.generate("--samples", 1, "--concurrency", 1)
+    assert stopped.code == 3
+    assert "Stopped before the end; 1 traces failed and are kept to be gone on with" in stopped.out
+    assert "run the same command then." in stopped.out
+    assert len(list(read_traces(shell.run))) == 3  # 0+0, 1+1 and what 2+2 came to
+    shell.script.write_text("rules:\n - {when: confident, say: <final_answer>3</final_answer>}\nturns: [a, b]")
+    healed = shell.generate("--samples", 1, "--json")
+    assert healed.code == 0
+    assert (healed.events[-1]["stopped"], healed.events[-1]["stops"]) == ("", {"final_answer": 30})
+
+
 BAD = {
+    "no requests a minute": (["--requests-per-minute", "0"], "--requests-per-minute"),
+    "a model twice": (["--model", "ollama:a,ollama:a"], "name each model once"),
+    "one unknown of two": (["--model", "ollama:a,olama:b"], "did you mean 'ollama'"),
     "unknown provider": (["--model", "olama:mistral"], "did you mean 'ollama'"),
     "missing key": (["--model", "openai:gpt-5-mini"], "set OPENAI_API_KEY in the environment or in .env"),
     "no model name": (["--model", "anthropic"], "--model anthropic:NAME"),

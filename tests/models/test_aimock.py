@@ -20,9 +20,13 @@ import pytest
 
 from openstrawberry.chat import Delta, Message, Request
 from openstrawberry.errors import ErrorKind, ProviderError
+from openstrawberry.models.gate import Gate
+from openstrawberry.models.guard import Guarded
+from openstrawberry.models.limits import Limited
 from openstrawberry.models.model import Model
+from openstrawberry.models.opening import open_members
 from openstrawberry.models.registry import open_model
-from openstrawberry.models.retry import Retrying
+from openstrawberry.models.retry import Retrying, RetryPolicy
 from tests.models.wires import ANTHROPIC, AZURE, GEMINI, GROQ, OLLAMA, OPENAI, Wire, asked
 
 pytestmark = pytest.mark.aimock
@@ -240,3 +244,34 @@ def test_chaos_ends_in_errors_that_may_be_retried(
     error = using(simulator, wire, work, **headers)
     assert error.kind in kinds
     assert error.retryable
+
+
+@every_wire
+def test_a_tenth_of_every_fault_mixed_loses_no_reply(simulator: str, wire: Wire) -> None:
+    headers = {"X-Test-Id": f"{wire}-mixed"}
+    passing = [rate for rate, _ in CHAOS if rate != "rateLimitRate"]  # its Retry-After would be waited in real time
+    body = json.dumps(dict.fromkeys(passing, 0.1)).encode()
+    switch = urllib.request.Request(
+        f"{simulator}/__aimock/chaos", body, {"Content-Type": "application/json", **headers}, method="POST"
+    )
+    urllib.request.urlopen(switch, timeout=5).close()
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    async def session() -> set[str]:
+        def gate(provider: str) -> Gate:
+            return Gate(provider, 8)
+
+        _, (member,) = open_members(wire.spec, wire.settings(simulator), gate, headers=headers)
+        limited = Limited(Guarded(member.model), member.gate)
+        model = Retrying(limited, RetryPolicy(attempts=30), sleep=sleep, proven=True)
+        try:
+            replies = await asyncio.gather(*(model.complete(asked("Go on.", "Think.")) for _ in range(40)))
+        finally:
+            await model.close()
+        return {reply.content for reply in replies}
+
+    assert asyncio.run(session()) == {step(0)}
+    assert waited

@@ -82,6 +82,8 @@ class Stages:
             summary = await run.run()
             tokens = {name: max(count, 0) for name, count in summary.tokens.items()}
             self._spent[run.directory.path] = tokens["input"] - tokens["cached"] + tokens["output"]
+            if summary.stopped:
+                raise SetupError(summary.stopped)
             if summary.failed > TOLERATED * summary.traces:
                 raise SetupError(
                     f"{summary.failed} of {summary.traces} traces of this stage failed ({summary.first_error}): run "

@@ -28,6 +28,8 @@ def command(
     out: o.Out = None,
     fresh: o.Fresh = None,
     concurrency: o.Concurrency = None,
+    requests_per_minute: o.RequestsPerMinute = None,
+    tokens_per_minute: o.TokensPerMinute = None,
     max_turns: o.MaxTurns = None,
     final_every: o.FinalEvery = None,
     temperature: o.Temperature = None,

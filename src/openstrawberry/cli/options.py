@@ -7,7 +7,11 @@ import typer
 
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="Who reasons, as provider:name (default: berry, the embedded model)."),
+    typer.Option(
+        "--model",
+        "-m",
+        help="Who reasons, as provider:name, or several with commas that share the load (default: berry, embedded).",
+    ),
 ]
 Problems = Annotated[
     str | None,
@@ -38,6 +42,10 @@ Fresh = Annotated[
     ),
 ]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", "-c", help="Traces at a time (default: 64).")]
+RequestsPerMinute = Annotated[
+    float | None, typer.Option(help="Most requests a minute, for each model and key (default: as its provider allows).")
+]
+TokensPerMinute = Annotated[float | None, typer.Option(help="Most tokens a minute, read and written, likewise.")]
 MaxTurns = Annotated[int | None, typer.Option(help="Replies per trace before it is given up (strawberry: 40).")]
 FinalEvery = Annotated[int | None, typer.Option(help="Ask for the final answer every N turns (strawberry: 9).")]
 Temperature = Annotated[

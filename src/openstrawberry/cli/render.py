@@ -78,14 +78,9 @@ def show_summary(console: Console, summary: "Summary") -> None:
         console.print(Text.assemble((f"{name:>9}  ", "bold"), value), soft_wrap=True)
     if summary.stopped:
         console.print(Text(f"Stopped early: {clean(summary.stopped)}", style="yellow"), soft_wrap=True)
-    if summary.failed:
-        console.print(
-            Text(
-                f"{summary.failed:,} traces failed ({clean(summary.first_error)}) Run the same command to retry them.",
-                style="red",
-            ),
-            soft_wrap=True,
-        )
+    elif summary.failed:
+        told = f"{summary.failed:,} traces failed ({clean(summary.first_error)}) Run the same command to retry them."
+        console.print(Text(told, style="red"), soft_wrap=True)
 
 
 def _cost(summary: "Summary") -> str:

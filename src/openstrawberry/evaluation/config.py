@@ -13,8 +13,8 @@ from openstrawberry.store.run import digest_of
 DEFAULT_PROBLEMS = "builtin:heldout?n=20"
 
 # What may change between an evaluation and its continuation: it alters what is reported or how, not what is measured.
-_FREE = {"out", "home", "concurrency", "k", "against", "all_pairs", "baseline", "timeout", "attempts", "keep_alive",
-         "cache_ttl", "prices", "allow_trained_on"}  # fmt: skip
+_FREE = {"out", "home", "concurrency", "requests_per_minute", "tokens_per_minute", "k", "against", "all_pairs",
+         "baseline", "timeout", "attempts", "keep_alive", "cache_ttl", "prices", "allow_trained_on"}  # fmt: skip
 _FLAGS = {"models": "model", "methods": "method"}
 
 
@@ -38,6 +38,8 @@ class Evaluation(BaseModel):
     out: Path | None = None
     home: Path = Path("evals")
     concurrency: int = Field(default=64, ge=1, le=4096)
+    requests_per_minute: float | None = Field(default=None, ge=1, le=1e9)
+    tokens_per_minute: float | None = Field(default=None, ge=1, le=1e12)
     max_turns: int | None = Field(default=None, ge=1, le=1_000_000)
     final_every: int | None = Field(default=None, ge=0, le=1_000_000)
     temperature: float | None = Field(default=None, ge=0, le=5)

@@ -24,7 +24,8 @@ from openstrawberry.evaluation.report import Baseline, Report, against_baseline,
 from openstrawberry.evaluation.rows import Row
 from openstrawberry.evaluation.score import score
 from openstrawberry.generate import Run, model_options, versions
-from openstrawberry.models.registry import open_model
+from openstrawberry.models.gate import Gate
+from openstrawberry.models.opening import open_members
 from openstrawberry.problems.load import load_problems
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
@@ -120,6 +121,8 @@ async def _measure(
         summary = await run.run()
     finally:
         await run.close()
+    if summary.stopped:  # the rows would not be of the same problems
+        raise SetupError(summary.stopped)
     summary.seconds = time.monotonic() - began
     row = score(
         [run.directory.path],
@@ -174,7 +177,9 @@ async def _check_models(config: Evaluation, planned: Sequence[Entry], settings: 
     for entry in {entry.model: entry for entry in planned}.values():
         # The first is opened at once anyway; to load weights twice costs more than it saves.
         if entry.model != planned[0].model and not entry.model.startswith("hf:"):
-            await open_model(entry.model, settings, **model_options(config.run_config(entry, Path()))).close()
+            asked = model_options(config.run_config(entry, Path()))
+            for member in open_members(entry.model, settings, lambda provider: Gate(provider, 1), **asked)[1]:
+                await member.model.close()
 
 
 def _check_ks(config: Evaluation) -> None:

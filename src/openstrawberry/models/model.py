@@ -1,13 +1,22 @@
 """The one protocol that every provider and every wrapper speaks."""
 
+import re
 from typing import Protocol
 
 from openstrawberry.chat import OnDelta, Reply, Request
 
+_ADDRESS = re.compile(r"@https?://[^,]*")
+_BETWEEN = re.compile(r",\s*(?=[a-z][a-z0-9_-]*(?::|,|\s*$))")
+
 
 def without_address(spec: str) -> str:
     """`provider:name` of a spec that may end in `@http://...`: a model stays itself when its server moves."""
-    return spec.partition("@http")[0]
+    return _ADDRESS.sub("", spec)
+
+
+def specs_in(text: str) -> tuple[str, ...]:
+    """The specs in `groq:llama,cerebras:llama`; a comma inside a name or a path does not part two."""
+    return tuple(part.strip() for part in _BETWEEN.split(text) if part.strip())
 
 
 class Model(Protocol):

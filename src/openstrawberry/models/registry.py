@@ -79,10 +79,19 @@ class ProviderState:
 
 
 def open_model(spec: str, settings: Settings, **options: Any) -> Model:
-    """The model that `spec` names. `options` are fields of `ModelOptions`.
+    """The model that `spec` names, under the first of its keys. `options` are fields of `ModelOptions`.
 
     Raises:
         SetupError: an unknown provider or option, no name, no key, or an address that is none.
+    """
+    return open_with(openings(spec, settings, **options)[0])
+
+
+def openings(spec: str, settings: Settings, **options: Any) -> list[Opening]:
+    """What opens the model that `spec` names: one `Opening` for each key that its variable holds.
+
+    Raises:
+        SetupError: as `open_model`.
     """
     fields = [field.name for field in dataclasses.fields(ModelOptions)]
     for name in options:
@@ -90,7 +99,12 @@ def open_model(spec: str, settings: Settings, **options: Any) -> Model:
             raise SetupError(unknown("model option", name, fields))
     name, _, rest = spec.partition(":")
     provider = find_provider(name)
-    return _opener(provider)(_opening(provider, rest, settings, ModelOptions(**options)))
+    return _openings(provider, rest, settings, ModelOptions(**options))
+
+
+def open_with(opening: Opening) -> Model:
+    """The model that `opening` describes."""
+    return _opener(opening.provider)(opening)
 
 
 def full_spec(spec: str, settings: Settings) -> str:
@@ -141,7 +155,7 @@ async def list_models(name: str, settings: Settings, **options: Any) -> tuple[st
     provider = find_provider(name)
     if not _listable(provider):
         return ()
-    model = _opener(provider)(_opening(provider, "-", settings, ModelOptions(**options)))
+    model = open_with(_openings(provider, "-", settings, ModelOptions(**options))[0])
     try:
         return await cast(ListsModels, model).names()
     finally:
@@ -176,7 +190,7 @@ def _opener(provider: Provider) -> Callable[[Opening], Model]:
     return cast(Callable[[Opening], Model], getattr(importlib.import_module(module), attribute))
 
 
-def _opening(provider: Provider, rest: str, settings: Settings, options: ModelOptions) -> Opening:
+def _openings(provider: Provider, rest: str, settings: Settings, options: ModelOptions) -> list[Opening]:
     name, url_in_spec = _split_url(rest) if provider.key_variable else (rest, "")
     name = name or _default_name(provider, settings)
     url = url_in_spec or options.base_url or settings.first(*provider.url_variables) or provider.base_url
@@ -185,15 +199,17 @@ def _opening(provider: Provider, rest: str, settings: Settings, options: ModelOp
         provider=provider,
         spec=_spelt(provider, name, url_in_spec),
         name=name,
-        key=settings.first(*provider.keys),
+        key="",
         key_variable=key_variable,
         base_url=_checked_url(provider, url),
         url_variable=next((name for name in provider.url_variables if settings.first(name)), provider.url_variables[0]),
         options=options,
         variables={name: settings.first(name) for name in provider.variables if settings.first(name)},
     )
-    _check_key(opening)
-    return opening
+    found = [dataclasses.replace(opening, key=key) for key in settings.keys(key_variable) or ("",)]
+    for each in found:
+        _check_key(each)
+    return found
 
 
 def _spelt(provider: Provider, name: str, url: str) -> str:

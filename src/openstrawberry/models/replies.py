@@ -99,7 +99,8 @@ class Recorded:
         clock = asyncio.get_running_loop().time
         started = clock()
         reply = await self._model.complete(request, on_delta)
-        reply = reply.model_copy(update={"latency_s": clock() - started})
+        if not reply.latency_s:
+            reply = reply.model_copy(update={"latency_s": clock() - started})
         await self._record.keep(request.key, reply)
         self.proven = True
         self.asked += 1

@@ -24,8 +24,9 @@ UNPROVEN_ATTEMPTS = 3  # while nothing has worked yet, only a provider that says
 class RetryPolicy:
     """How often and how long one call is tried.
 
-    `attempts`: the first one included. `total`: seconds after which no further attempt begins. `base`: ceiling of the
-    first wait in seconds, doubled each time up to `longest`. Retry-After is not bounded by `longest`, but by `total`.
+    `attempts`: the first one included. `total`: seconds after which no further attempt begins; those for which our own
+    limits kept a call waiting do not count. `base`: ceiling of the first wait in seconds, doubled each time up to
+    `longest`. Retry-After is not bounded by `longest`, but by `total`.
     """
 
     attempts: int = 8
@@ -71,10 +72,12 @@ class Retrying:
 
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
         """See `Model.complete`; the last error is raised when patience or time runs out."""
-        heard = _Heard(on_delta) if on_delta is not None else None
+        heard = Heard(on_delta) if on_delta is not None else None
         deadline = self._clock() + self._policy.total
 
         def too_late(state: tenacity.RetryCallState) -> bool:
+            nonlocal deadline
+            deadline += _error(state).queued
             late = self._clock() + state.upcoming_sleep > deadline
             return late or state.attempt_number >= self._patience(_error(state))
 
@@ -108,15 +111,15 @@ class Retrying:
         ceiling: float = self._policy.base * 2 ** min(state.attempt_number - 1, 32)
         return self._jitter() * min(self._policy.longest, ceiling)
 
-    def _tell(self, state: tenacity.RetryCallState, heard: "_Heard | None") -> None:
+    def _tell(self, state: tenacity.RetryCallState, heard: "Heard | None") -> None:
         if heard is not None:
             heard.restart()
         if self._on_retry is not None:
             self._on_retry(_error(state), state.attempt_number, state.upcoming_sleep)
 
 
-class _Heard:
-    """Passes deltas on and remembers whether there were any."""
+class Heard:
+    """Passes deltas on and remembers whether there were any, so that a reply that starts again can say so."""
 
     def __init__(self, on_delta: OnDelta) -> None:
         self._on_delta = on_delta
@@ -127,6 +130,7 @@ class _Heard:
         self._on_delta(delta)
 
     def restart(self) -> None:
+        """Takes back what was heard."""
         if self._any:
             self._any = False
             self._on_delta(Delta("", "restart"))

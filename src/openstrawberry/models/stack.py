@@ -2,36 +2,73 @@
 
 record      a reply that is on disk is replayed, every new one is on disk before anybody reads it
 retry       one policy for all providers
-budget      each attempt reserves its worst case before it is sent
+spread      where several models or keys share the load
+limits      nothing is sent before the provider is ready for it
+budget      each attempt reserves its worst case before it is sent; inside the limits, so that nothing that still
+            queues holds money that others could use
 guard       a reply that no trace can use is an error
 price       what a reply costs is written on it
 provider    the SDK
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 from openstrawberry.models.budget import Budget, Budgeted
+from openstrawberry.models.gate import Gate
 from openstrawberry.models.guard import Guarded
+from openstrawberry.models.limits import Limited
 from openstrawberry.models.model import Model
 from openstrawberry.models.prices import Price, Priced
 from openstrawberry.models.replies import Recorded, ReplyRecord
 from openstrawberry.models.retry import OnRetry, Retrying, RetryPolicy
+from openstrawberry.models.spread import Spread
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A provider's model under one key, and the gate that knows its limits."""
+
+    model: Model
+    gate: Gate
+
+
+def _unknown(_: str) -> Price | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What a run knows of money: the price of each spec, its budget (None: no cap), and how long caches are asked to
+    live (`5m` or `1h`), which is paid differently. All models of a run share one.
+    """
+
+    price: Callable[[str], Price | None] = _unknown
+    budget: Budget | None = None
+    cache_ttl: str = "5m"
+
+    def counted(self, model: Model) -> Model:
+        """`model` with its guard, its price and its share of the budget."""
+        price = self.price(model.spec)
+        guarded = Guarded(Priced(model, price, self.cache_ttl) if price else model)
+        return Budgeted(guarded, self.budget, price, self.cache_ttl) if self.budget else guarded
 
 
 def compose(
-    model: Model,
+    model: Model | Sequence[Member],
     record: ReplyRecord,
     policy: RetryPolicy,
     on_retry: OnRetry,
     *,
-    price: Price | None = None,
-    budget: Budget | None = None,
-    cache_ttl: str = "5m",
+    spec: str = "",
+    money: Money = Money(),
 ) -> Recorded:
-    """A provider's model as a run uses it.
+    """A provider's model as a run uses it, or several that share the load under one `spec`; without gate, no limits."""
+    return Recorded(Retrying(_asked(model, spec, money), policy, on_retry=on_retry), record)
 
-    `price`: None where it is unknown. `budget`: shared by all models of a run; None for no limit. `cache_ttl`: how long
-    the provider is asked to keep its cache, `5m` or `1h`, which is paid differently.
-    """
-    model = Guarded(Priced(model, price, cache_ttl) if price else model)
-    if budget is not None:
-        model = Budgeted(model, budget, price, cache_ttl)
-    return Recorded(Retrying(model, policy, on_retry=on_retry), record)
+
+def _asked(model: Model | Sequence[Member], spec: str, money: Money) -> Model:
+    if not isinstance(model, Sequence):
+        return money.counted(model)
+    gates = [Limited(money.counted(member.model), member.gate) for member in model]
+    return gates[0] if len(gates) == 1 else Spread(gates, gates, spec)

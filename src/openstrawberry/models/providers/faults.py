@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from openstrawberry.errors import ErrorKind, ProviderError
+from openstrawberry.models.headers import duration, moment
 from openstrawberry.models.provider import Opening
 
 _CONTEXT = re.compile(
@@ -30,6 +30,7 @@ _KEY = re.compile(
     r"|api.?key.{0,24}(invalid|incorrect|not valid|expired)",
     re.IGNORECASE,
 )
+_AGAIN = re.compile(r"(?:try again|retry) in ((?:\d+(?:\.\d+)?(?:ms|[dhms]))+)", re.IGNORECASE)
 _BY_STATUS: dict[int, ErrorKind] = {
     401: "auth",
     402: "quota",
@@ -123,6 +124,7 @@ class Faults:
         status = int(code) if status < 400 and code.isdigit() else status
         kind = kind_of(status, code, message)
         wait = retry_after if retry_after is not None else seconds_to_wait(headers or {})
+        wait = _wait_in(message) if wait is None and status == 429 else wait
         said = self._one_line(message) or "no reason given"
         shown = f"answered {status}" if status >= 400 else "reported an error"
         error = self._made(kind, f"{self.provider} {shown}: {said}", status, wait, unbilled)
@@ -216,7 +218,7 @@ def seconds_to_wait(headers: Mapping[str, str]) -> float | None:
             return max(0.0, float(named[name]) / unit)
         except (KeyError, ValueError):
             continue
-    until, now = _moment(named.get("retry-after", "")), _moment(named.get("date", ""))
+    until, now = moment(named.get("retry-after", "")), moment(named.get("date", ""))
     return None if until is None else max(0.0, until - (time.time() if now is None else now))
 
 
@@ -232,11 +234,10 @@ def error_fields(body: Any) -> tuple[str, str]:
     return str(code), f"{message} {raw}".strip() if raw else str(message)
 
 
-def _moment(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (TypeError, ValueError):
-        return None
+def _wait_in(message: str) -> float | None:
+    """Seconds in a sentence like "Please try again in 7m12.5s."; a bare number says nothing of its unit."""
+    found = _AGAIN.search(message)
+    return duration(found[1]) if found else None
 
 
 def _never_sent(error: BaseException | str | None) -> bool:
