@@ -14,10 +14,13 @@ from typing import Any
 from openstrawberry import __version__
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.drive import Checker, Sampling, Setting, drive
-from openstrawberry.engine.events import Emit, Event, Retried, TraceEnded, ignore
+from openstrawberry.engine.events import Batched, Emit, Event, Retried, TraceEnded, ignore
+from openstrawberry.engine.plan import LIVE_SHARE, Plan
 from openstrawberry.engine.pool import run_pool
+from openstrawberry.engine.waves import Roster, Waves
 from openstrawberry.errors import OutputError, ProviderError, SetupError
-from openstrawberry.models.model import without_address
+from openstrawberry.models.batch import batches_of
+from openstrawberry.models.model import Model, without_address
 from openstrawberry.models.registry import open_model
 from openstrawberry.models.retry import RetryPolicy
 from openstrawberry.models.stack import compose
@@ -61,6 +64,7 @@ class Run:
         problems: the problems themselves, instead of the config's source.
         checker: who gives verdicts, instead of the verifiers that the problems name.
         label: starts a new directory of this name, and never goes on with an unfinished one.
+        plan: waits and clock of a batch run.
 
     Raises:
         SetupError: anything about the configuration is wrong. Nothing has been written then.
@@ -75,8 +79,10 @@ class Run:
         problems: Sequence[Problem] | None = None,
         checker: Checker | None = None,
         label: str = "",
+        plan: Plan | None = None,
     ) -> None:
         self.config = config
+        self._plan = plan or Plan()
         self._given = problems
         self.strategy = self._strategy()
         self.prompts: PromptSet = load_prompts(self.strategy.name, config.prompts_used, config.prompts)
@@ -84,13 +90,19 @@ class Run:
         self.total = self._count()
         self._emit = emit
         self._base = open_model(config.model, settings, **model_options(config))
+        self._batch_api = batches_of(self._base) if config.engine == "batch" else None
+        if config.deadline is not None and self._batch_api is None:
+            raise SetupError("--deadline is for batches: add --engine batch, or leave it out.")
         self.verifiers = Verifiers(forced=config.verifier or "")
         identity = self._identity()
         digest = digest_of(identity)
         path = config.out or (None if label else unfinished(config.home, digest, config.problems))
         path = path or new_path(config.home, *filter(None, (label, config.short_model, self.strategy.name)))
         self.directory = RunDirectory(path, identity, self._document())
-        self.model = compose(self._base, self.directory, RetryPolicy(attempts=config.attempts), self._retried)
+        self._roster = Roster()
+        self._waves: Waves | None = None
+        policy = RetryPolicy(attempts=config.attempts)
+        self.model = compose(self._base, self.directory, policy, self._retried, self._in_waves)
         self.setting = Setting(
             strategy=self.strategy,
             prompts=self.prompts,
@@ -137,7 +149,8 @@ class Run:
     async def _make(self, job: tuple[Problem, int]) -> None:
         problem, sample = job
         try:
-            trace = await drive(self.setting, problem, sample)
+            with self._roster.trace():
+                trace = await drive(self.setting, problem, sample)
             await self.directory.add(trace)
             if self._decider is not None:
                 self._decider.add(trace)
@@ -209,7 +222,30 @@ class Run:
             raise SetupError(BERRY_ONLY_KNOWS)
         return total
 
+    @property
+    def batches(self) -> int:
+        """Batches at the provider whose results the next command of this run picks up."""
+        return self._waves.running if self._waves is not None else 0
+
+    def _in_waves(self, live: Model) -> Model:
+        """What stands where live calls would be: nothing else, unless this is a batch run."""
+        if self._batch_api is None:
+            return live
+        hours, now = self.config.deadline, self._plan.clock()
+        plan = replace(
+            self._plan,
+            attempts=self.config.attempts,
+            live_from=self._plan.live_from if hours is None else now + hours * 3600 * (1 - LIVE_SHARE),
+            on_retry=self._retried,
+            tell=self._tell,
+        )
+        record, resumed = self.directory, self.directory.resumed and self.directory.worth_keeping
+        self._waves = Waves(live, self._batch_api, record.batches, record, self._roster, plan, proven=resumed)
+        return self._waves
+
     def _tell(self, event: Event) -> None:
+        if isinstance(event, Batched):
+            self.directory.log("batch", id=event.id, state=event.state, done=event.done, total=event.total)
         try:
             self._emit(event)
         except (OSError, ValueError) as error:  # a closed pipe, or letters that the terminal cannot show

@@ -25,6 +25,8 @@ def command(
     until_decided: o.UntilDecided = None,
     limit: o.Limit = None,
     out: o.Out = None,
+    engine: o.Engine = None,
+    deadline: o.Deadline = None,
     concurrency: o.Concurrency = None,
     max_turns: o.MaxTurns = None,
     final_every: o.FinalEvery = None,
@@ -71,10 +73,16 @@ def run_command(flags: dict[str, Any], json: bool, watch: bool) -> None:
         summary = asyncio.run(_run(run, view))
     except KeyboardInterrupt:
         command = shlex.join(["strawberry", *sys.argv[1:]])
-        raise Interrupted(f"Interrupted; everything so far is kept. Go on with: {command}") from None
+        left = f", and {batches(run.batches)} at the provider" if run.batches else ""
+        raise Interrupted(f"Interrupted; everything so far is kept{left}. Go on with: {command}") from None
     view.summary(summary)
     if summary.failed:
         raise typer.Exit(3)
+
+
+def batches(count: int) -> str:
+    """`one batch goes on`, `3 batches go on`."""
+    return "one batch goes on" if count == 1 else f"{count:,} batches go on"
 
 
 async def _run(run: "Run", view: "RunView") -> "Summary":

@@ -31,7 +31,17 @@ Limit = Annotated[int | None, typer.Option(help="Use only the first N problems."
 Out = Annotated[
     Path | None, typer.Option(help="Run directory (default: a new one, or the unfinished one, in traces/).")
 ]
-Concurrency = Annotated[int | None, typer.Option("--concurrency", "-c", help="Traces at a time (default: 64).")]
+Engine = Annotated[
+    str | None,
+    typer.Option(help="live (default), or batch: the provider's batch API at half the price, all traces turn by turn."),
+]
+Deadline = Annotated[
+    float | None,
+    typer.Option(help="With --engine batch: hours to finish in; in the last quarter what is left is asked live."),
+]
+Concurrency = Annotated[
+    int | None, typer.Option("--concurrency", "-c", help="Traces at a time (default: 64; --engine batch: 10000).")
+]
 MaxTurns = Annotated[int | None, typer.Option(help="Replies per trace before it is given up (strawberry: 40).")]
 FinalEvery = Annotated[int | None, typer.Option(help="Ask for the final answer every N turns (strawberry: 9).")]
 Temperature = Annotated[

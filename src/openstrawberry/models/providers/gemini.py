@@ -17,6 +17,7 @@ from google.genai import errors, types
 
 from openstrawberry.chat import Delta, FinishReason, Message, OnDelta, Reply, Request, Usage
 from openstrawberry.errors import ProviderError
+from openstrawberry.models.batch import BatchApi
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.faults import Faults, faults_of
@@ -89,6 +90,32 @@ class GeminiModel:
         able = [model for model in listed if "generateContent" in (model.supported_actions or ["generateContent"])]
         return tuple(sorted((model.name or "").removeprefix("models/") for model in able))
 
+    def batches(self) -> BatchApi:
+        """Gemini's batch jobs."""
+        from openstrawberry.models.providers.gemini_batches import GeminiBatches
+
+        return GeminiBatches(self, self._client, self._opening.name, self._faults)
+
+    def inlined(self, request: Request) -> types.InlinedRequest:
+        """`request` as a batch holds it."""
+        system, turns = wire.split_system(request.messages)
+        contents: Any = [_content(turn) for turn in turns]
+        config = self._config(request, system)
+        return types.InlinedRequest(contents=contents, config=config, metadata={"key": request.key})
+
+    def reply(self, answer: types.GenerateContentResponse) -> Reply:
+        """An answer that came whole, as ours.
+
+        Raises:
+            ProviderError: `malformed`, it is not one.
+        """
+        pieces = _Pieces()
+        with self._faults.parsing():
+            pieces.take(answer)
+        if not pieces.finish:
+            raise self._faults.malformed("no candidate in the answer")
+        return pieces.reply(self._opening)
+
     async def close(self) -> None:
         await self._client.aio.aclose()
         self._client.close()
@@ -98,7 +125,9 @@ class GeminiModel:
         """The whole answer, or its pieces."""
         system, turns = wire.split_system(request.messages)
         contents: Any = [types.Content(role="user", parts=[types.Part(text=" ")])]  # replaced by the ones in `config`
-        config = self._config(request, system, [_content(turn) for turn in turns])
+        # The conversation goes in as a ready-made field: the SDK would walk every part of it on each call.
+        ready = {"contents": [_content(turn) for turn in turns], **self._opening.options.extra}
+        config = self._config(request, system, types.HttpOptions(extra_body=ready))
         models, started = self._client.aio.models, False
         _response.set(None)
         try:
@@ -116,11 +145,12 @@ class GeminiModel:
             if (response := _response.get()) is not None:
                 await response.aclose()
 
-    def _config(self, request: Request, system: list[str], turns: list[Any]) -> types.GenerateContentConfig:
-        """The conversation goes in as a ready-made field: the SDK would walk every part of it on each call."""
+    def _config(
+        self, request: Request, system: list[str], http: types.HttpOptions | None = None
+    ) -> types.GenerateContentConfig:
         schema = request.response_schema
         return types.GenerateContentConfig(
-            http_options=types.HttpOptions(extra_body={"contents": turns, **self._opening.options.extra}),
+            http_options=http,
             system_instruction="\n\n".join(text for text in system if text) or None,
             temperature=request.temperature,
             top_p=request.top_p,
