@@ -66,7 +66,8 @@ def stepping(turns: int, final: str = "<final_answer>3</final_answer>") -> Answe
 class BatchServer:
     """The handler. `polls`: looks until a batch has ended. `stage`: where to hang, once; `reached` is set then.
 
-    `turn_down` may refuse a whole batch with a code and a message.
+    `turn_down` may refuse a whole batch with a code and a message. One that is cancelled has answered its first half.
+    `live` holds the bodies of live calls.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class BatchServer:
         self.reached = asyncio.Event()
         self.batches: dict[str, Batch] = {}
         self.files: dict[str, bytes] = {}
-        self.live: list[Conversation] = []
+        self.live: list[dict[str, Any]] = []
         self.cancels = 0
         self._numbers = itertools.count(1)
 
@@ -126,9 +127,9 @@ class BatchServer:
     def _spelt(self, said: Said | Answer) -> Answer:
         return said if isinstance(said, Answer) else SPELLINGS[self.protocol](said, False)
 
-    def _lively(self, conversation: Conversation) -> Answer:
-        self.live.append(conversation)
-        said = self.answer(conversation, "")
+    def _lively(self, body: dict[str, Any]) -> Answer:
+        self.live.append(body)
+        said = self.answer(self._conversation(body), "")
         assert said is not None
         return self._spelt(said)
 
@@ -146,7 +147,7 @@ class BatchServer:
 
     def _finish(self, batch: Batch, state: Literal["ended", "cancelled"]) -> None:
         batch.state = state
-        done = batch.rows if state == "ended" else []
+        done = batch.rows if state == "ended" else batch.rows[: len(batch.rows) // 2]
         batch.answers = {key: self.answer(self._conversation(body), key) for key, body in done}
 
     def _cancelled(self, batch: Batch) -> None:
@@ -169,7 +170,7 @@ class BatchServer:
 
     def _openai(self, path: str, received: Received) -> Answer | None:
         if path.endswith("/chat/completions"):
-            return self._lively(received.json["messages"])
+            return self._lively(received.json)
         if path.endswith("/files"):
             if self._holds("before"):
                 return HANG
@@ -250,7 +251,7 @@ class BatchServer:
 
     def _anthropic(self, path: str, received: Received) -> Answer | None:
         if path == "/v1/messages":
-            return self._lively(received.json["messages"])
+            return self._lively(received.json)
         found = re.fullmatch(r"/v1/messages/batches(?:/([\w-]+))?(/cancel|/results)?", path)
         if not found:
             return None
@@ -293,7 +294,7 @@ class BatchServer:
 
     def _gemini(self, path: str, received: Received) -> Answer | None:
         if path.endswith(":generateContent"):
-            return self._lively(received.json["contents"])
+            return self._lively(received.json)
         if path.endswith(":batchGenerateContent"):
             if self._holds("before"):
                 return HANG

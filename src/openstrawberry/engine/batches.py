@@ -290,10 +290,10 @@ class Batches:
 
     async def _let_go(self, batch: _Batch, error: ProviderError | None = None) -> None:
         """Strikes out a batch that has given what it had; what it did not answer is asked again."""
-        await self._journal.remove(batch.entry.tag)
         for key in batch.entry.keys:
             self._disappoint(self._take(batch, key), error)
         self._hand_out_early(batch)
+        await self._journal.remove(batch.entry.tag)
 
     async def _turned_down(self, batch: _Batch, error: ProviderError) -> None:
         """A batch that failed as a whole: too much at once may fit later and smaller, the rest will never work."""
