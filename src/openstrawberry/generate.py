@@ -102,7 +102,8 @@ class Run:
         self._roster = Roster()
         self._waves: Waves | None = None
         policy = RetryPolicy(attempts=config.attempts)
-        self.model = compose(self._base, self.directory, policy, self._retried, self._in_waves)
+        waves = self._in_waves if self._batch_api is not None else None
+        self.model = compose(self._base, self.directory, policy, self._retried, waves)
         self.setting = Setting(
             strategy=self.strategy,
             prompts=self.prompts,
@@ -228,9 +229,7 @@ class Run:
         return self._waves.running if self._waves is not None else 0
 
     def _in_waves(self, live: Model) -> Model:
-        """What stands where live calls would be: nothing else, unless this is a batch run."""
-        if self._batch_api is None:
-            return live
+        """Batches in the place of live calls."""
         hours, now = self.config.deadline, self._plan.clock()
         plan = replace(
             self._plan,
@@ -240,6 +239,7 @@ class Run:
             tell=self._tell,
         )
         record, resumed = self.directory, self.directory.resumed and self.directory.worth_keeping
+        assert self._batch_api is not None
         self._waves = Waves(live, self._batch_api, record.batches, record, self._roster, plan, proven=resumed)
         return self._waves
 

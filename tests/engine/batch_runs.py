@@ -1,6 +1,6 @@
 """A batch run as tests start it: in this process, or as one of its own that can be killed.
 
-    python -m tests.engine.batch_runs FOLDER DIALECT URL TRACES
+python -m tests.engine.batch_runs FOLDER DIALECT URL TRACES
 """
 
 import asyncio
@@ -34,8 +34,9 @@ def open_run(
 ) -> Run:
     """A run of `traces` problems in `folder`."""
     wire = WIRES[dialect]
-    config = RunConfig(**{"model": wire.spec, "out": folder / "run", "samples": 1, "engine": "batch", "attempts": 3,
-                          "verifier": "exact", **fields})  # fmt: skip
+    settings = {"model": wire.spec, "out": folder / "run", "samples": 1, "engine": "batch", "attempts": 3,
+                "verifier": "exact", "concurrency": 500, **fields}  # fmt: skip
+    config = RunConfig(**settings)
     problems = [Problem(question=f"Question {number}?", answer="3") for number in range(traces)]
     return Run(config, wire.settings(url), emit, problems=problems, plan=plan)
 

@@ -66,7 +66,7 @@ def test_a_provider_without_batches_is_refused_with_those_that_have_them(spec: s
     async def work() -> None:
         model = open_model(spec, Settings({"DEEPSEEK_API_KEY": "k"}))
         try:
-            with pytest.raises(SetupError, match="has no batch API.* choose a --model of openai, azure,.* or mistral"):
+            with pytest.raises(SetupError, match=r"has no batch API.* choose a --model of openai, azure,.* or mistral"):
                 batches_of(model)
         finally:
             await model.close()

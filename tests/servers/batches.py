@@ -2,8 +2,8 @@
 Mistral, message batches of Anthropic, inlined requests of Gemini. Nothing here knows the code under test.
 
 `BatchServer` keeps a ledger of what was handed in, and can be told where to hold its breath, so that a client can be
-killed at any stage. The same server answers live calls. What is said to a conversation is `answer`'s business: a `Said`,
-an HTTP error as an `Answer`, or None for a request that expires.
+killed at any stage. The same server answers live calls. What is said to a conversation is `answer`'s business: a
+`Said`, an HTTP error as an `Answer`, or None for a request that expires.
 """
 
 import asyncio
@@ -133,7 +133,8 @@ class BatchServer:
         assert said is not None
         return self._spelt(said)
 
-    def _handed_in(self, tag: str, rows: list[tuple[str, dict[str, Any]]], size: int) -> Batch:
+    def hand_in(self, tag: str, rows: list[tuple[str, dict[str, Any]]], size: int) -> Batch:
+        """Enters a batch into the ledger, ours or somebody else's."""
         batch = Batch(f"{self.dialect}-{next(self._numbers)}", tag, rows, time.time(), size)
         self.batches[batch.id] = batch
         if error := self.turn_down(batch):
@@ -202,7 +203,7 @@ class BatchServer:
         else:
             assert all(line["method"] == "POST" and line["url"] == job["endpoint"] for line in lines)
         rows = [(line["custom_id"], line["body"]) for line in lines]
-        batch = self._handed_in(next(iter(job["metadata"].values())), rows, len(file))
+        batch = self.hand_in(next(iter(job["metadata"].values())), rows, len(file))
         return HANG if self._holds("submitted") else Answer.of(self._job(batch))
 
     def _looked_at(self, id: str) -> Answer | None:
@@ -271,7 +272,7 @@ class BatchServer:
             if self._holds("before"):
                 return HANG
             rows = [(item["custom_id"], item["params"]) for item in received.json["requests"]]
-            batch = self._handed_in("", rows, len(received.body))
+            batch = self.hand_in("", rows, len(received.body))
             return HANG if self._holds("submitted") else Answer.of(self._message_batch(batch, host))
         return Answer.of(self._message_batch(self.batches[found[1]], host)) if found[1] in self.batches else None
 
@@ -301,7 +302,7 @@ class BatchServer:
             given = received.json["batch"]
             rows = given["inputConfig"]["requests"]["requests"]
             pairs = [(row["metadata"]["key"], row["request"]) for row in rows]
-            batch = self._handed_in(given["displayName"], pairs, len(received.body))
+            batch = self.hand_in(given["displayName"], pairs, len(received.body))
             return HANG if self._holds("submitted") else Answer.of(self._operation(batch))
         found = re.search(r"/batches(?:/([\w-]+))?(:cancel)?$", path)
         if not found:

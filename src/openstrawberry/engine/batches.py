@@ -77,6 +77,11 @@ class Batches:
         """Batches whose results are not all on record."""
         return sum(entry.model == self._spec for entry in self._journal.entries())
 
+    @property
+    def waiting(self) -> int:
+        """Requests whose replies batches owe to somebody."""
+        return sum(len(batch.waiting) for batch in self._following.values())
+
     def attach(self, asked: Asked) -> bool:
         """Lets `asked` wait for the batch that it is in already; whether there is one."""
         batch = self._home.get(asked.request.key)
@@ -95,7 +100,7 @@ class Batches:
         for part, items in self._parts(wave):
             while self._crowded and self._following:
                 await asyncio.wait(self._following, return_when=asyncio.FIRST_COMPLETED)
-            if self._plan.late:
+            if self._plan.late or len(part) > self._most:
                 for asked in part:
                     self._again(asked)
                 continue
@@ -266,9 +271,10 @@ class Batches:
     def _usable(self, batch: _Batch, key: str, outcome: Outcome) -> Outcome:
         if not isinstance(outcome, Reply):
             return outcome
-        asked = batch.waiting.get(key)
+        asked, latency = batch.waiting.get(key), max(0.0, self._plan.clock() - batch.entry.created)
+        reply = self._plan.priced(outcome.model_copy(update={"latency_s": latency}))
         try:
-            return checked(self._spec, self._plan.priced(outcome), asked.request.max_tokens if asked else None)
+            return checked(self._spec, reply, asked.request.max_tokens if asked else None)
         except ProviderError as error:
             return error
 

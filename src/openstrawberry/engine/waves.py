@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 
 from openstrawberry.chat import Delta, OnDelta, Reply, Request
 from openstrawberry.engine.batches import Batches
@@ -24,6 +25,7 @@ from openstrawberry.models.batch import BatchApi, BatchJournal
 from openstrawberry.models.model import Model, without_address
 from openstrawberry.models.replies import ReplyRecord
 
+SMALL = 0.25  # a wave of less than this share of what is at the provider waits for it
 LIVE_AT_ONCE = 64  # calls that are open at a time once the rest is asked live
 
 
@@ -101,7 +103,7 @@ class Waves:
         self._going: list[Asked] = []
         self._changed = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
-        self._alive: set[asyncio.Task[None]] = set()
+        self._alive: set[asyncio.Task[Reply]] = set()
         self._gate = asyncio.Semaphore(LIVE_AT_ONCE)
         roster.listeners.append(self._changed.set)
 
@@ -116,7 +118,7 @@ class Waves:
         return self._batches.running
 
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
-        """See `Model.complete`; a reply from a batch reaches `on_delta` in one piece.
+        """See `Model.complete`; a reply is on record when it comes, and reaches `on_delta` in one piece.
 
         Raises:
             SetupError: nothing has worked yet, and this did not either.
@@ -125,10 +127,7 @@ class Waves:
         asked = Asked(request, asyncio.get_running_loop().create_future())
         with self._roster.waiting():
             if not self._batches.attach(asked):
-                if self._plan.late:
-                    async with self._gate:
-                        return await self._live.complete(request, on_delta)
-                self._open[request.key] = asked
+                self._again(asked)
             try:
                 reply = await asked.reply
             finally:
@@ -140,9 +139,10 @@ class Waves:
 
     async def close(self) -> None:
         """Stops; batches go on at the provider, and the next run picks them up."""
-        for task in (runner := [self._runner] if self._runner else []) + [*self._alive]:
+        tasks = [*self._alive, *([self._runner] if self._runner else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*runner, *self._alive, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._batches.close()
         await self._live.close()
 
@@ -163,7 +163,10 @@ class Waves:
             self._going = []
 
     async def _gathered(self) -> None:
-        """Returns once the open wave holds all it can: nobody is busy any more, and it has been quiet for a while."""
+        """Returns once the open wave holds all it can: nobody is busy any more, and it has been quiet for a while.
+
+        A few that are out of step with many wait for them, or they would stay alone to their end.
+        """
         while True:
             still = not self._roster.busy and not self._batches.fetching
             self._changed.clear()
@@ -173,7 +176,8 @@ class Waves:
                 ):
                     await self._changed.wait()
             except TimeoutError:
-                return
+                if self._plan.late or len(self._open) >= SMALL * self._batches.waiting:
+                    return
 
     async def _send(self, wave: list[Asked]) -> None:
         if self._plan.late:
@@ -187,14 +191,13 @@ class Waves:
     async def _first(self, asked: Asked) -> list[tuple[Asked, Reply]]:
         """Asks one request live. Its reply is handed out with those of its wave, so that its trace stays with them."""
         try:
-            reply = await self._live.complete(asked.request)
+            reply = await self._lively(asked.request)
         except ProviderError as error:
             if error.is_setup:
                 raise SetupError(str(error)) from error
             asked.fail(error)
             return []
         self._proven = True
-        await self._record.keep(asked.request.key, reply)
         return [(asked, reply)]
 
     def _again(self, asked: Asked) -> None:
@@ -205,18 +208,25 @@ class Waves:
             self._changed.set()
 
     def _ask_live(self, asked: Asked) -> None:
-        task = asyncio.create_task(self._lively(asked))
+        task = asyncio.create_task(self._lively(asked.request))
         self._alive.add(task)
-        task.add_done_callback(self._alive.discard)
+        task.add_done_callback(partial(self._answered, asked))
+        asked.reply.add_done_callback(lambda _: task.cancel())  # nobody waits any more
 
-    async def _lively(self, asked: Asked) -> None:
+    def _answered(self, asked: Asked, task: "asyncio.Task[Reply]") -> None:
+        self._alive.discard(task)
+        if not task.cancelled():
+            error = task.exception()
+            asked.answer(task.result()) if error is None else asked.fail(error)
+
+    async def _lively(self, request: Request) -> Reply:
+        clock = asyncio.get_running_loop().time
         async with self._gate:
-            if asked.reply.done():
-                return
-            try:
-                asked.answer(await self._live.complete(asked.request))
-            except ProviderError as error:
-                asked.fail(error)
+            started = clock()
+            reply = await self._live.complete(request)
+            reply = reply.model_copy(update={"latency_s": clock() - started})
+        await self._record.keep(request.key, reply)
+        return reply
 
     def _stopped(self, runner: "asyncio.Task[None]") -> None:
         error = None if runner.cancelled() else runner.exception()

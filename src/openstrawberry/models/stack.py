@@ -20,7 +20,8 @@ def compose(
     record: ReplyRecord,
     policy: RetryPolicy,
     on_retry: OnRetry,
-    waves: Callable[[Model], Model] = lambda live: live,
+    waves: Callable[[Model], Model] | None = None,
 ) -> Recorded:
-    """A provider's model as a run uses it; `waves` may put something in the place of live calls."""
-    return Recorded(waves(Retrying(Guarded(model), policy, on_retry=on_retry)), record)
+    """A provider's model as a run uses it; `waves` puts batches in the place of live calls, and records replies."""
+    live = Retrying(Guarded(model), policy, on_retry=on_retry)
+    return Recorded(waves(live), record, kept=True) if waves is not None else Recorded(live, record)

@@ -1,5 +1,6 @@
 """Gemini's batch jobs, with their requests inlined; our tag is a job's display name, our key a request's metadata."""
 
+import json
 from collections.abc import AsyncGenerator, Awaitable, Container, Sequence
 from typing import Protocol, TypeVar
 
@@ -32,7 +33,7 @@ class Spelling(Protocol):
 class GeminiBatches:
     """`models/NAME:batchGenerateContent` and `/batches`."""
 
-    limits = BatchLimits(50_000, 18_000_000)  # inlined requests may take 20 MB together, escapes included
+    limits = BatchLimits(50_000, 18_000_000)  # inlined requests may take 20 MB together
 
     def __init__(self, model: Spelling, client: genai.Client, name: str, faults: Faults) -> None:
         self._model = model
@@ -42,7 +43,10 @@ class GeminiBatches:
 
     def item(self, request: Request) -> BatchItem:
         inlined = self._model.inlined(request)
-        return BatchItem(request.key, inlined, len(inlined.model_dump_json(exclude_none=True, by_alias=True)) + 1)
+        sent = json.dumps(
+            inlined.model_dump(mode="json", exclude_none=True, by_alias=True)
+        )  # ASCII, as the SDK writes it
+        return BatchItem(request.key, inlined, len(sent) + 1)
 
     async def submit(self, items: Sequence[BatchItem], tag: str) -> str:
         config = types.CreateBatchJobConfig(display_name=tag)
