@@ -70,6 +70,14 @@ def test_200_traces_of_10_turns_take_10_waves(tmp_path: Path) -> None:
     assert handler.sizes == [199, *[200] * 9]
 
 
+def test_the_end_of_a_download_lets_the_next_wave_go_at_once(tmp_path: Path) -> None:
+    """500 replies are handed out together: nobody asks any more when the download ends."""
+    handler = BatchServer("openai", stepping(3))
+    summary = run(tmp_path, handler, traces=500, plan=replace(QUICK, patience=3600.0))
+    assert summary.statuses == {"correct": 500}
+    assert handler.sizes == [499, 500, 500]
+
+
 def test_traces_that_finish_early_leave_and_make_room(tmp_path: Path) -> None:
     def uneven(conversation: Conversation, key: str) -> Said:
         short = "Question 0?" in str(conversation) or "Question 1?" in str(conversation)

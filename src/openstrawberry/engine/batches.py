@@ -15,7 +15,7 @@ a later one.
 import asyncio
 import uuid
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, field, replace
 
 from openstrawberry.chat import Reply
@@ -41,9 +41,8 @@ class _Batch:
 
 
 class Batches:
-    """See the module. `again` takes back a request that its batch did not answer.
-
-    `fetching` counts batches whose results are just coming in.
+    """See the module. `again` takes back a request that its batch did not answer; `busy` is entered around a download,
+    while more traces are about to go on.
     """
 
     def __init__(
@@ -54,6 +53,7 @@ class Batches:
         record: ReplyRecord,
         plan: Plan,
         again: Callable[[Asked], None],
+        busy: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._spec = spec
         self._api = api
@@ -61,6 +61,7 @@ class Batches:
         self._record = record
         self._plan = plan
         self._again = again
+        self._busy = busy
         self._most = api.limits.requests
         self._crowded = False
         self._foreign: set[str] = set()
@@ -68,7 +69,6 @@ class Batches:
         self._left = [_Batch(entry) for entry in journal.entries() if entry.model == spec]
         self._following: dict[asyncio.Task[None], _Batch] = {}
         self._patience = Patience(plan)
-        self.fetching = 0
         for batch in self._left:
             self._home.update(dict.fromkeys(batch.entry.keys, batch))
 
@@ -245,11 +245,8 @@ class Batches:
 
     async def _fetched(self, batch: _Batch) -> bool:
         """Records and hands out every result; whether any was ours. A download that breaks off is begun again."""
-        self.fetching += 1
-        try:
+        with self._busy():
             return await self._patience.tried(self._download, batch)
-        finally:
-            self.fetching -= 1
 
     async def _download(self, batch: _Batch) -> bool:
         known, replies = False, dict[str, Reply]()

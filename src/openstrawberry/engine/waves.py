@@ -59,6 +59,15 @@ class Roster:
             self._moved(-1)
 
     @contextmanager
+    def occupied(self) -> Iterator[None]:
+        """Around anything else that is about to let traces go on."""
+        self._moved(+1)
+        try:
+            yield
+        finally:
+            self._moved(-1)
+
+    @contextmanager
     def waiting(self) -> Iterator[None]:
         """Around the wait of the current trace for one reply."""
         live = _trace.get() or _Live(waits=1)
@@ -98,7 +107,9 @@ class Waves:
         self._roster = roster
         self._plan = plan or Plan()
         self._proven = proven
-        self._batches = Batches(without_address(live.spec), api, journal, record, self._plan, self._again)
+        self._batches = Batches(
+            without_address(live.spec), api, journal, record, self._plan, self._again, roster.occupied
+        )
         self._open: dict[str, Asked] = {}
         self._going: list[Asked] = []
         self._changed = asyncio.Event()
@@ -168,12 +179,10 @@ class Waves:
         A few that are out of step with many wait for them, or they would stay alone to their end.
         """
         while True:
-            still = not self._roster.busy and not self._batches.fetching
+            quiet = self._plan.patience if self._roster.busy else self._plan.linger
             self._changed.clear()
             try:
-                async with asyncio.timeout(
-                    (self._plan.linger if still else self._plan.patience) if self._open else None
-                ):
+                async with asyncio.timeout(quiet if self._open else None):
                     await self._changed.wait()
             except TimeoutError:
                 if self._plan.late or len(self._open) >= SMALL * self._batches.waiting:

@@ -81,17 +81,15 @@ class OpenAIBatches:
 
     async def find(self, entry: BatchEntry, taken: Container[str]) -> str | None:
         """Looks through the provider's list, newest first."""
-        after = ""
-        while True:
-            page = await self._listed(f"{self._jobs}?limit=100{after}")
+        after, more = "", True
+        while more:
+            page, more = await self._listed(f"{self._jobs}?limit=100{after}")
             for row in page:
                 if _tagged(row, entry.tag) and row["id"] not in taken:
                     return str(row["id"])
-            if not page or page[-1].get("created_at", 0) < entry.created - _CLOCKS_DIFFER:
-                return None
-            last, after = after, f"&after={page[-1]['id']}"
-            if last == after:  # a list that has no pages gives the same one again
-                return None
+            more = more and page[-1].get("created_at", 0) >= entry.created - _CLOCKS_DIFFER
+            after = f"&after={page[-1]['id']}" if more else ""
+        return None
 
     async def state(self, batch: str) -> BatchState:
         job = await self._job_of(batch)
@@ -138,10 +136,13 @@ class OpenAIBatches:
             raise self._endpoint.faults.malformed("a batch that is no JSON object")
         return job
 
-    async def _listed(self, path: str) -> list[dict[str, Any]]:
+    async def _listed(self, path: str) -> tuple[list[dict[str, Any]], bool]:
+        """One page of the list, and whether there are more; Groq's list is one page."""
         listed = await self._endpoint.get(path)
-        rows = listed.get("data") if isinstance(listed, dict) else None
-        return [row for row in rows or () if isinstance(row, dict) and row.get("id")]
+        if not isinstance(listed, dict):
+            raise self._endpoint.faults.malformed("a list of batches that is no JSON object")
+        rows = [row for row in listed.get("data") or () if isinstance(row, dict) and row.get("id")]
+        return rows, bool(rows and listed.get("has_more"))
 
     def _id(self, created: dict[str, Any]) -> str:
         if not created.get("id"):
@@ -183,7 +184,7 @@ class MistralBatches(OpenAIBatches):
     async def find(self, entry: BatchEntry, taken: Container[str]) -> str | None:
         """Goes through the pages of the list, newest first."""
         for page in range(100):
-            jobs = await self._listed(f"{self._jobs}?page_size=100&page={page}")
+            jobs, _ = await self._listed(f"{self._jobs}?page_size=100&page={page}")
             for job in jobs:
                 if _tagged(job, entry.tag) and job["id"] not in taken:
                     return str(job["id"])
