@@ -7,6 +7,7 @@ when it exists but its id is not told, while it is polled, and in the middle of 
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,26 +116,27 @@ def test_at_anthropic_somebody_elses_batch_of_the_same_size_is_not_taken_for_our
 
 def test_a_batch_that_comes_on_the_list_late_is_waited_for(tmp_path: Path) -> None:
     """A provider may need a moment to list what it has taken: what is not there yet is not submitted again."""
+    waits: list[float] = []
 
     class Slow(BatchServer):
-        lists = 0
-
         def _job(self, batch: Batch) -> dict[str, Any]:
-            job = super()._job(batch)
-            return {**job, "metadata": {}} if self.lists == 1 else job
+            listed = super()._job(batch)
+            return listed if waits else {**listed, "metadata": {}}
 
-        def __call__(self, received: Any) -> Any:
-            self.lists += received.method == "GET" and "/batches?" in received.path
-            return super().__call__(received)
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(0)
 
     async def session() -> tuple[BatchServer, Summary]:
         handler = Slow("openai", stepping(TURNS), stage="submitted")
         async with Server(handler, keep=False) as server:
             await broken_off(tmp_path, handler, server.url)
-            return handler, await finish(open_run(tmp_path, "openai", server.url, TRACES))
+            plan = replace(QUICK, settle=3600.0, sleep=sleep)
+            return handler, await finish(open_run(tmp_path, "openai", server.url, TRACES, plan=plan))
 
     handler, summary = asyncio.run(session())
     judged(handler, tmp_path, vars(summary))
+    assert 3500 < waits[0] <= 3600
 
 
 def test_a_run_whose_only_trace_of_work_is_a_batch_keeps_its_directory(tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ def test_what_never_comes_is_given_up_after_its_attempts(tmp_path: Path) -> None
     handler = BatchServer("openai", lambda conversation, key: None if key else Said("<final_answer>3</final_answer>"))
     summary = run(tmp_path, handler, traces=3)
     assert (summary.statuses, summary.failed) == ({"correct": 1}, 2)
-    assert "unanswered in 3 batches" in summary.first_error
+    assert "unanswered, batch after batch" in summary.first_error
     assert handler.sizes == [2, 2, 2]
 
 

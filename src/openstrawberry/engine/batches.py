@@ -18,10 +18,10 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, field, replace
 
-from openstrawberry.chat import Reply
+from openstrawberry.chat import Reply, Request
 from openstrawberry.engine.events import Batched
 from openstrawberry.engine.patience import Patience
-from openstrawberry.engine.plan import Asked, Plan
+from openstrawberry.engine.plan import Aside, Asked, Plan, Unanswered
 from openstrawberry.errors import ProviderError, SetupError
 from openstrawberry.models.batch import BatchApi, BatchEntry, BatchItem, BatchJournal, BatchState, Outcome
 from openstrawberry.models.guard import checked
@@ -41,8 +41,9 @@ class _Batch:
 
 
 class Batches:
-    """See the module. `again` takes back a request that its batch did not answer; `busy` is entered around a download,
-    while more traces are about to go on.
+    """See the module. What a batch did not answer ends in `Unanswered`, what shall be asked live in `Aside`.
+
+    `busy` is entered around a download, while more traces are about to go on.
     """
 
     def __init__(
@@ -52,7 +53,6 @@ class Batches:
         journal: BatchJournal,
         record: ReplyRecord,
         plan: Plan,
-        again: Callable[[Asked], None],
         busy: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._spec = spec
@@ -60,7 +60,7 @@ class Batches:
         self._journal = journal
         self._record = record
         self._plan = plan
-        self._again = again
+        self._provider = spec.partition(":")[0]
         self._busy = busy
         self._most = api.limits.requests
         self._crowded = False
@@ -82,12 +82,13 @@ class Batches:
         """Requests whose replies batches owe to somebody."""
         return sum(len(batch.waiting) for batch in self._following.values())
 
-    def attach(self, asked: Asked) -> bool:
-        """Lets `asked` wait for the batch that it is in already; whether there is one."""
-        batch = self._home.get(asked.request.key)
-        if batch is not None:
-            batch.waiting[asked.request.key] = asked
-        return batch is not None
+    def attached(self, request: Request) -> Asked | None:
+        """Waits for the batch that `request` is in already, if there is one."""
+        batch = self._home.get(request.key)
+        if batch is None:
+            return None
+        asked = batch.waiting[request.key] = Asked(request, asyncio.get_running_loop().create_future())
+        return asked
 
     def recover(self) -> None:
         """Goes on with what an earlier run has left."""
@@ -100,15 +101,18 @@ class Batches:
         for part, items in self._parts(wave):
             while self._crowded and self._following:
                 await asyncio.wait(self._following, return_when=asyncio.FIRST_COMPLETED)
-            if self._plan.late or len(part) > self._most:
+            if self._plan.late:
                 for asked in part:
-                    self._again(asked)
-                continue
-            batch, early = await self._place(part, items, early), ()
-            if batch is not None:
-                self._follow(batch, self._wait_for(batch))
+                    asked.fail(Aside(self._provider))
+            elif len(part) > self._most:  # as was learnt while it waited
+                await self.submit(part, early)
+                early = ()
+            else:
+                batch, early = await self._place(part, items, early), ()
+                if batch is not None:
+                    self._follow(batch, self._wait_for(batch))
         for asked, reply in early:
-            asked.answer(reply)
+            asked.fail(Aside(self._provider, reply))
 
     async def close(self) -> None:
         """Stops looking; the batches go on at the provider."""
@@ -319,27 +323,13 @@ class Batches:
 
     def _hand_out_early(self, batch: _Batch) -> None:
         for asked, reply in batch.early:
-            asked.answer(reply)
+            asked.fail(Aside(self._provider, reply))
 
     def _disappoint(self, asked: Asked | None, error: ProviderError | None) -> None:
-        """No reply for `asked`: another batch, or its end."""
-        if asked is None:
-            return
-        asked.attempts += 1
-        hopeless = error is not None and not error.retryable
-        if not hopeless and (asked.attempts < self._plan.attempts or self._plan.late):
-            self._again(asked)
-        else:
-            asked.fail(error or self._unanswered(asked.attempts))
-
-    def _unanswered(self, attempts: int) -> ProviderError:
-        provider = self._spec.partition(":")[0]
-        return ProviderError(
-            f"{provider} has left this request unanswered in {attempts} batches.",
-            provider=provider,
-            kind="timeout",
-            hint="Run the same command again, or without --engine batch.",
-        )
+        """No reply for `asked`: it may try again, unless its error will not go away."""
+        if asked is not None:
+            hopeless = error is not None and not error.retryable
+            asked.fail(error if hopeless and error is not None else Unanswered(self._provider, error))
 
     def _grave(self, error: ProviderError) -> Exception:
         """An error of a whole batch; while none has worked it means the set-up."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from openstrawberry.chat import Reply, Request
 from openstrawberry.engine.events import Emit, ignore
+from openstrawberry.errors import ProviderError
 from openstrawberry.models.retry import OnRetry
 
 LIVE_SHARE = 0.25  # of a deadline, in which what batches have not answered is asked live
@@ -47,11 +48,10 @@ class Plan:
 
 @dataclass(eq=False, slots=True)
 class Asked:
-    """A request that waits for its reply. `attempts` counts the batches that it has been in."""
+    """A request that waits for its reply."""
 
     request: Request
     reply: "asyncio.Future[Reply]"
-    attempts: int = 0
 
     def answer(self, reply: Reply) -> None:
         """Hands over the reply, unless nobody waits any more."""
@@ -62,3 +62,29 @@ class Asked:
         """Hands over an error, unless nobody waits any more."""
         if not self.reply.done():
             self.reply.set_exception(error)
+
+
+class Unanswered(ProviderError):
+    """A batch has no reply for this request, and it may go into another one. `error`: what it said instead, if it did.
+
+    `unbilled`: whether this attempt certainly cost nothing.
+    """
+
+    def __init__(self, provider: str, error: ProviderError | None) -> None:
+        super().__init__(
+            f"{provider} has left this request unanswered, batch after batch.",
+            provider=provider,
+            kind="timeout",
+            hint="Run the same command again, or without --engine batch.",
+        )
+        self.error = error
+        self.unbilled = error is None or bool(getattr(error, "unbilled", False))
+
+
+class Aside(ProviderError):
+    """This request goes into no batch: it is asked live, or has been, and `reply` is what came."""
+
+    def __init__(self, provider: str, reply: Reply | None = None) -> None:
+        super().__init__(f"{provider} is asked live.", provider=provider, kind="timeout")
+        self.reply = reply
+        self.unbilled = True

@@ -11,15 +11,15 @@ any more: what is in them is cancelled, and the rest is asked live.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
 
 from openstrawberry.chat import Delta, OnDelta, Reply, Request
 from openstrawberry.engine.batches import Batches
-from openstrawberry.engine.plan import Asked, Plan
+from openstrawberry.engine.plan import Aside, Asked, Plan, Unanswered
 from openstrawberry.errors import ProviderError, SetupError
 from openstrawberry.models.batch import BatchApi, BatchJournal
 from openstrawberry.models.model import Model, without_address
@@ -88,8 +88,9 @@ class Roster:
 class Waves:
     """Answers requests with batches of `api`.
 
-    `live` is the ordinary stack around the same provider, `roster` knows the traces. `proven` says that the set-up is
-    known to work: then no request is asked live first.
+    `live` is the ordinary stack around the same provider, `roster` knows the traces. `around` may put something before
+    the way into a batch, such as a budget: what it sees of a request is one attempt, which ends in its reply or in an
+    error. `proven` says that the set-up is known to work: then no request is asked live first.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Waves:
         record: ReplyRecord,
         roster: Roster,
         plan: Plan | None = None,
+        around: Callable[[Model], Model] = lambda door: door,
         proven: bool = False,
     ) -> None:
         self._live = live
@@ -107,14 +109,12 @@ class Waves:
         self._roster = roster
         self._plan = plan or Plan()
         self._proven = proven
-        self._batches = Batches(
-            without_address(live.spec), api, journal, record, self._plan, self._again, roster.occupied
-        )
+        self._batches = Batches(without_address(live.spec), api, journal, record, self._plan, roster.occupied)
+        self._door = around(_Door(live.spec, self._join))
         self._open: dict[str, Asked] = {}
         self._going: list[Asked] = []
         self._changed = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
-        self._alive: set[asyncio.Task[Reply]] = set()
         self._gate = asyncio.Semaphore(LIVE_AT_ONCE)
         roster.listeners.append(self._changed.set)
 
@@ -135,27 +135,58 @@ class Waves:
             SetupError: nothing has worked yet, and this did not either.
         """
         self._start()
-        asked = Asked(request, asyncio.get_running_loop().create_future())
         with self._roster.waiting():
-            if not self._batches.attach(asked):
-                self._again(asked)
-            try:
-                reply = await asked.reply
-            finally:
-                if self._open.get(request.key) is asked:
-                    del self._open[request.key]
+            reply = await self._persistently(request)
         if on_delta is not None:
             on_delta(Delta(reply.content))
         return reply
 
     async def close(self) -> None:
         """Stops; batches go on at the provider, and the next run picks them up."""
-        tasks = [*self._alive, *([self._runner] if self._runner else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
         await self._batches.close()
         await self._live.close()
+
+    async def _persistently(self, request: Request) -> Reply:
+        for attempt in itertools.count(1):
+            try:
+                return await self._once(request)
+            except Unanswered as unanswered:
+                if attempt >= self._plan.attempts and not self._plan.late:
+                    raise (unanswered.error or unanswered) from None
+        raise AssertionError("unreachable")
+
+    async def _once(self, request: Request) -> Reply:
+        asked = self._batches.attached(request)
+        if asked is not None:
+            return await asked.reply
+        if self._plan.late:
+            return await self._lively(request)
+        try:
+            return await self._door.complete(request)
+        except Aside as aside:
+            return aside.reply or await self._lively(request)
+
+    async def _join(self, request: Request) -> Reply:
+        """Waits in the open wave, and then in its batch."""
+        asked = self._open[request.key] = Asked(request, asyncio.get_running_loop().create_future())
+        self._changed.set()
+        try:
+            return await asked.reply
+        finally:
+            if self._open.get(request.key) is asked:
+                del self._open[request.key]
+
+    async def _lively(self, request: Request) -> Reply:
+        clock = asyncio.get_running_loop().time
+        async with self._gate:
+            started = clock()
+            reply = await self._live.complete(request)
+            reply = reply.model_copy(update={"latency_s": clock() - started})
+        await self._record.keep(request.key, reply)
+        return reply
 
     def _start(self) -> None:
         if self._runner is None:
@@ -189,13 +220,8 @@ class Waves:
                     return
 
     async def _send(self, wave: list[Asked]) -> None:
-        if self._plan.late:
-            for asked in wave:
-                self._ask_live(asked)
-        elif wave and not self._proven:
-            await self._batches.submit(wave[1:], await self._first(wave[0]))
-        else:
-            await self._batches.submit(wave)
+        early = [] if self._proven or self._plan.late or not wave else await self._first(wave.pop(0))
+        await self._batches.submit(wave, early)
 
     async def _first(self, asked: Asked) -> list[tuple[Asked, Reply]]:
         """Asks one request live. Its reply is handed out with those of its wave, so that its trace stays with them."""
@@ -209,36 +235,22 @@ class Waves:
         self._proven = True
         return [(asked, reply)]
 
-    def _again(self, asked: Asked) -> None:
-        if self._plan.late:
-            self._ask_live(asked)
-        elif not asked.reply.done():
-            self._open[asked.request.key] = asked
-            self._changed.set()
-
-    def _ask_live(self, asked: Asked) -> None:
-        task = asyncio.create_task(self._lively(asked.request))
-        self._alive.add(task)
-        task.add_done_callback(partial(self._answered, asked))
-        asked.reply.add_done_callback(lambda _: task.cancel())  # nobody waits any more
-
-    def _answered(self, asked: Asked, task: "asyncio.Task[Reply]") -> None:
-        self._alive.discard(task)
-        if not task.cancelled():
-            error = task.exception()
-            asked.answer(task.result()) if error is None else asked.fail(error)
-
-    async def _lively(self, request: Request) -> Reply:
-        clock = asyncio.get_running_loop().time
-        async with self._gate:
-            started = clock()
-            reply = await self._live.complete(request)
-            reply = reply.model_copy(update={"latency_s": clock() - started})
-        await self._record.keep(request.key, reply)
-        return reply
-
     def _stopped(self, runner: "asyncio.Task[None]") -> None:
         error = None if runner.cancelled() else runner.exception()
         if error is not None:
             for asked in (*self._going, *self._open.values()):
                 asked.fail(error)
+
+
+class _Door:
+    """The way into the open wave, as a `Model`."""
+
+    def __init__(self, spec: str, join: Callable[[Request], Awaitable[Reply]]) -> None:
+        self.spec = spec
+        self._join = join
+
+    async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
+        return await self._join(request)
+
+    async def close(self) -> None:
+        """Nothing to release."""
