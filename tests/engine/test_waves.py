@@ -4,18 +4,20 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from openstrawberry.chat import Message, Reply, Request
+from openstrawberry.chat import Message, OnDelta, Reply, Request
 from openstrawberry.engine.drive import Setting, drive
 from openstrawberry.engine.events import Batched, Event
 from openstrawberry.engine.plan import Plan
 from openstrawberry.engine.waves import Roster, Waves
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import ProviderError, SetupError
 from openstrawberry.models.batch import BatchApi, BatchLimits, batches_of
+from openstrawberry.models.model import Model
 from openstrawberry.models.registry import open_model
 from openstrawberry.models.replies import Recorded
 from openstrawberry.models.retry import RetryPolicy
@@ -120,8 +122,34 @@ class Limited:
         return getattr(self.api, name)
 
 
+class Watched:
+    """Stands before the way into a batch, as a budget would, and notes how each attempt ends."""
+
+    def __init__(self, model: Model, ends: list[str]) -> None:
+        self.model = model
+        self.ends = ends
+        self.spec = model.spec
+
+    async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
+        try:
+            reply = await self.model.complete(request, on_delta)
+        except ProviderError as error:
+            self.ends.append("free" if getattr(error, "unbilled", False) else "paid")
+            raise
+        self.ends.append("reply")
+        return reply
+
+    async def close(self) -> None:
+        await self.model.close()
+
+
 async def by_hand(
-    folder: Path, handler: BatchServer, work: Callable[[Recorded, Roster], Any], limits: BatchLimits | None = None
+    folder: Path,
+    handler: BatchServer,
+    work: Callable[[Recorded, Roster], Any],
+    limits: BatchLimits | None = None,
+    around: Callable[[Model], Model] = lambda door: door,
+    proven: bool = True,
 ) -> Any:
     """Runs `work` with a model whose batches have `limits`."""
     wire = WIRES[handler.dialect]
@@ -131,7 +159,7 @@ async def by_hand(
         directory, roster = RunDirectory(folder / "run", {}, {}), Roster()
 
         def waves(live: Any) -> Waves:
-            return Waves(live, api, directory.batches, directory, roster, QUICK, proven=True)
+            return Waves(live, api, directory.batches, directory, roster, QUICK, around, proven)
 
         recorded = compose(model, directory, RetryPolicy(), lambda *_: None, waves)
         try:
@@ -232,6 +260,29 @@ def test_what_never_comes_is_given_up_after_its_attempts(tmp_path: Path) -> None
     assert (summary.statuses, summary.failed) == ({"correct": 1}, 2)
     assert "unanswered, batch after batch" in summary.first_error
     assert handler.sizes == [2, 2, 2]
+
+
+def test_a_budget_sees_every_attempt_and_what_it_may_have_cost(tmp_path: Path) -> None:
+    ends: list[str] = []
+    seen: Counter[str] = Counter()
+
+    def troubled(conversation: Conversation, key: str) -> Said | None:
+        seen[key] += 1
+        if key == f"{1:032x}" and seen[key] == 1:
+            return None
+        if key == f"{2:032x}" and seen[key] == 1:
+            return Said("")
+        return Said("A step.")
+
+    async def work(model: Recorded, roster: Roster) -> list[Reply]:
+        return list(await asyncio.gather(*(model.complete(numbered(number)) for number in range(4))))
+
+    handler = BatchServer("openai", troubled)
+    around = partial(Watched, ends=ends)
+    replies = asyncio.run(by_hand(tmp_path, handler, work, None, around, proven=False))
+    assert [reply.content for reply in replies] == ["A step."] * 4
+    # the first was asked live after all, one expired, one came empty; then three had their replies
+    assert Counter(ends) == {"free": 2, "paid": 1, "reply": 3}
 
 
 @pytest.mark.parametrize("dialect", ["openai", "azure", "groq", "mistral"])
