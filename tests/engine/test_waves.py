@@ -448,3 +448,23 @@ def test_a_download_that_breaks_off_is_begun_again(tmp_path: Path, dialect: str)
     summary = asyncio.run(session())
     assert (summary.statuses, summary.failed, summary.replies_asked) == ({"correct": 6}, 0, 12)
     assert max(inner.asked.values()) == 1
+
+
+def test_a_file_that_azure_is_still_reading_is_waited_for_and_sent_once(tmp_path: Path) -> None:
+    handler = BatchServer("azure", stepping(1))
+    handler.unread = 2
+    summary = run(tmp_path, handler, traces=4)
+    assert (summary.statuses, summary.failed) == ({"correct": 4}, 0)
+    assert (handler.sizes, len(handler.files)) == ([3], 1)
+
+
+def test_results_that_are_no_longer_to_be_had_are_asked_again(tmp_path: Path) -> None:
+    class Archive(BatchServer):
+        def _polled(self, batch: Batch) -> None:
+            super()._polled(batch)
+            self.archived = len(self.batches) == 1
+
+    handler = Archive("anthropic", stepping(1))
+    summary = run(tmp_path, handler, traces=4)
+    assert (summary.statuses, summary.failed) == ({"correct": 4}, 0)
+    assert handler.sizes == [3, 3]

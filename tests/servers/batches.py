@@ -67,7 +67,8 @@ class BatchServer:
     """The handler. `polls`: looks until a batch has ended. `stage`: where to hang, once; `reached` is set then.
 
     `turn_down` may refuse a whole batch with a code and a message. One that is cancelled has answered its first half.
-    `live` holds the bodies of live calls.
+    `live` holds the bodies of live calls. `archived`: results are no longer to be had. `unread`: how often an uploaded
+    file is said to be still being read.
     """
 
     def __init__(
@@ -90,6 +91,8 @@ class BatchServer:
         self.files: dict[str, bytes] = {}
         self.live: list[dict[str, Any]] = []
         self.cancels = 0
+        self.archived = False
+        self.unread = 0
         self._numbers = itertools.count(1)
 
     # The ledger.
@@ -177,8 +180,9 @@ class BatchServer:
                 return HANG
             file = f"file-{next(self._numbers)}"
             self.files[file] = _uploaded(received)
-            return Answer.of({"id": file, "object": "file", "bytes": len(self.files[file]), "created_at": 1,
-                              "filename": "x.jsonl", "purpose": "batch", "status": "processed"})  # fmt: skip
+            return self._stored(file)
+        if found := re.search(r"/files/([\w-]+)$", path):
+            return self._stored(found[1])
         if content := re.search(r"/files/([\w-]+)/content$", path):
             return self._file(content[1])
         found = re.search(r"/(?:batches|batch/jobs)(?:/([\w-]+))?(/cancel)?$", path)
@@ -193,6 +197,12 @@ class BatchServer:
             jobs = [self._job(batch) for batch in reversed(self.batches.values())]
             return Answer.of({"object": "list", "data": jobs, "has_more": False})
         return self._created(received.json)
+
+    def _stored(self, file: str) -> Answer:
+        self.unread -= 1
+        return Answer.of({"id": file, "object": "file", "bytes": len(self.files[file]), "created_at": 1,
+                          "filename": "x.jsonl", "purpose": "batch",
+                          "status": "processed" if self.unread < 0 else "pending"})  # fmt: skip
 
     def _created(self, job: dict[str, Any]) -> Answer:
         file = self.files[job["input_files"][0] if self.dialect == "mistral" else job["input_file_id"]]
@@ -286,7 +296,7 @@ class BatchServer:
         created = datetime.fromtimestamp(batch.created, UTC).isoformat()
         counts = {"processing": left, "succeeded": done, "errored": 0, "canceled": 0,
                   "expired": len(batch.rows) - left - done}  # fmt: skip
-        url = f"http://{host}/v1/messages/batches/{batch.id}/results" if batch.ended else None
+        url = f"http://{host}/v1/messages/batches/{batch.id}/results" if batch.ended and not self.archived else None
         return {"id": batch.id, "type": "message_batch", "processing_status": "ended" if batch.ended else "in_progress",
                 "request_counts": counts, "created_at": created, "expires_at": created, "ended_at": None,
                 "archived_at": None, "cancel_initiated_at": None, "results_url": url}  # fmt: skip

@@ -253,10 +253,10 @@ class Batches:
             return await self._patience.tried(self._download, batch)
 
     async def _download(self, batch: _Batch) -> bool:
-        known, replies = False, dict[str, Reply]()
+        ours, known, replies = frozenset(batch.entry.keys), False, dict[str, Reply]()
         async with aclosing(self._api.results(batch.entry.id)) as results:
             async for key, outcome in results:
-                known = known or key in batch.entry.keys
+                known = known or key in ours
                 if self._home.get(key) is not batch:  # from a download that broke off, or not ours
                     continue
                 outcome = self._usable(batch, key, outcome)

@@ -59,6 +59,9 @@ class AnthropicBatches:
         return BatchState("ended" if ended else "running", total - counts.get("processing", 0), total)
 
     async def results(self, batch: str) -> AsyncGenerator[tuple[str, Outcome]]:
+        job = await self._endpoint.get(f"{_PATH}/{batch}")
+        if not isinstance(job, dict) or not job.get("results_url"):  # put away after 29 days: nothing is left of it
+            return
         rows = self._endpoint.rows(lambda client: client.messages.batches.with_streaming_response.results(batch))
         async with aclosing(rows):
             async for row in rows:

@@ -70,13 +70,13 @@ class Endpoint:
             raise self.error(error) from error
         return answer
 
-    async def upload(self, name: str, content: bytes) -> str:
-        """Store a file for batches; its id."""
+    async def upload(self, name: str, content: bytes) -> tuple[str, str]:
+        """Store a file for batches; its id and status."""
         try:
             stored = await self._client.files.create(file=(name, content), purpose="batch")
         except self._caught as error:
             raise self.error(error) from error
-        return str(stored.id)
+        return str(stored.id), str(stored.status)
 
     async def rows(self, download: Callable[[Any], Any]) -> AsyncGenerator[dict[str, Any]]:
         """The JSON objects, one a line, of what `download` opens with the SDK's client, read as they come."""

@@ -65,6 +65,7 @@ class OpenAIBatches:
         self._model = model
         self._endpoint = endpoint
         self._row = row
+        self._unread: dict[str, str] = {}
 
     @property
     def limits(self) -> BatchLimits:
@@ -75,7 +76,7 @@ class OpenAIBatches:
         return BatchItem(request.key, line, len(line) + 1)
 
     async def submit(self, items: Sequence[BatchItem], tag: str) -> str:
-        file = await self._endpoint.upload(f"{tag}.jsonl", b"\n".join(item.payload for item in items))
+        file = await self._stored(b"\n".join(item.payload for item in items), tag)
         created = await self._endpoint.post(wire.encoded_object(self._job(file, tag)), self._jobs)
         return self._id(created)
 
@@ -129,6 +130,21 @@ class OpenAIBatches:
             "completion_window": "24h",
             "metadata": {TAG: tag},
         }
+
+    async def _stored(self, content: bytes, tag: str) -> str:
+        """The id of the uploaded file. Azure takes a while to read one; who asks again does not send it again."""
+        if tag in self._unread:
+            file = self._unread[tag]
+            found = await self._endpoint.get(f"/files/{file}")
+            status = found.get("status") if isinstance(found, dict) else ""
+        else:
+            file, status = await self._endpoint.upload(f"{tag}.jsonl", content)
+        if status in ("pending", "running"):
+            self._unread[tag] = file
+            told = "the file of this batch is still being read"
+            raise self._endpoint.faults.of_status(0, told, code="overloaded_error")
+        self._unread.pop(tag, None)
+        return file
 
     async def _job_of(self, batch: str) -> dict[str, Any]:
         job = await self._endpoint.get(f"{self._jobs}/{batch}")
