@@ -1,6 +1,6 @@
 """What our layers cost per turn, beside the bare SDK on the same requests, in one run.
 
-    python benchmarks/overhead.py [--traces 256] [--turns 20] [--concurrency 64] [--latency 0.3]
+    python benchmarks/overhead.py [--only 64]
 
 A loopback server in a process of its own answers every request after a fixed latency. `ours` is the whole path of
 `strawberry generate`: strategy, reply record on disk, retry, SDK, verdict, run directory. `bare` replays the same
@@ -19,9 +19,42 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table: so many traces of so many turns, so many at a time, at so many seconds a reply."""
+
+    concurrency: int
+    latency: float
+    traces: int
+    turns: int
+    stream: bool = False
+
+    @property
+    def requests(self) -> int:
+        return self.traces * self.turns
+
+    @property
+    def ideal(self) -> float:
+        """Seconds that the replies alone take."""
+        return self.requests * self.latency / self.concurrency
+
+
+CASES = (
+    Case(1, 0.3, 3, 20),
+    Case(1, 0.3, 3, 20, stream=True),
+    Case(64, 0.3, 256, 20),
+    Case(64, 0.3, 256, 20, stream=True),
+    Case(64, 0.3, 128, 50),
+    Case(256, 1.0, 768, 20),
+    Case(512, 0.3, 1024, 20),
+    Case(512, 0.3, 1024, 20, stream=True),
+)
 
 
 @contextmanager
@@ -44,7 +77,7 @@ def server(latency: float, final_at: int) -> Iterator[str]:
             process.terminate()
 
 
-def ours(given: argparse.Namespace, url: str) -> dict[str, float]:
+def ours(case: Case, url: str) -> dict[str, float]:
     """The whole path, in this process."""
     from openstrawberry.config import RunConfig
     from openstrawberry.engine.events import Event, TurnEnded, TurnStarted
@@ -60,13 +93,13 @@ def ours(given: argparse.Namespace, url: str) -> dict[str, float]:
 
     async def go(folder: str) -> None:
         config = RunConfig(
-            model=f"compat:served@{url}", out=Path(folder) / "run", samples=1, concurrency=given.concurrency
+            model=f"compat:served@{url}", out=Path(folder) / "run", samples=1, concurrency=case.concurrency
         )
-        problems = [Problem(question=f"Question {n}?", answer="3", verifier="numeric") for n in range(given.traces)]
-        run = Run(config, Settings({}), hear, stream=given.stream, problems=problems)
+        problems = [Problem(question=f"Question {n}?", answer="3", verifier="numeric") for n in range(case.traces)]
+        run = Run(config, Settings({}), hear, stream=case.stream, problems=problems)
         summary = await run.run()
         await run.close()
-        assert summary.statuses == {"correct": given.traces}, summary
+        assert summary.statuses == {"correct": case.traces}, summary
 
     with tempfile.TemporaryDirectory() as folder:
         cpu = time.process_time()
@@ -75,7 +108,7 @@ def ours(given: argparse.Namespace, url: str) -> dict[str, float]:
     return {"wall": moments[-1] - moments[0], "cpu": cpu}
 
 
-def bare(given: argparse.Namespace, url: str) -> dict[str, float]:
+def bare(case: Case, url: str) -> dict[str, float]:
     """The SDK alone, on conversations of the same shape and texts."""
     import openai
 
@@ -89,11 +122,11 @@ def bare(given: argparse.Namespace, url: str) -> dict[str, float]:
     async def conversation(client: openai.AsyncOpenAI, number: int) -> None:
         task = Task(Problem(question=f"Question {number}?", answer="3", verifier="numeric"), prompts)
         messages = [{"role": "system", "content": task.random("system").choice(prompts.pool("system"))}]
-        for turn in range(given.turns):
+        for turn in range(case.turns):
             messages.append({"role": "user", "content": strategy.prompt(task, turn)})
             settings = {"temperature": strategy.temperature_at(turn), "max_tokens": 4096, "seed": turn}
             content = ""
-            if given.stream:
+            if case.stream:
                 stream = await client.chat.completions.create(
                     model="served",
                     messages=list(messages),
@@ -115,8 +148,8 @@ def bare(given: argparse.Namespace, url: str) -> dict[str, float]:
     async def go() -> float:
         async with openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
             started = time.monotonic()
-            numbers = iter(range(given.traces))
-            await asyncio.gather(*(worker(client, numbers) for _ in range(given.concurrency)))
+            numbers = iter(range(case.traces))
+            await asyncio.gather(*(worker(client, numbers) for _ in range(case.concurrency)))
             return time.monotonic() - started
 
     cpu = time.process_time()
@@ -124,43 +157,44 @@ def bare(given: argparse.Namespace, url: str) -> dict[str, float]:
     return {"wall": wall, "cpu": time.process_time() - cpu}
 
 
-def measured(given: argparse.Namespace, who: str) -> dict[str, float]:
+def measured(case: Case, who: str) -> dict[str, float]:
     """Runs one client in a fresh process against a fresh server."""
-    with server(given.latency, given.turns) as url:
-        command = [sys.executable, __file__, *sys.argv[1:], "--child", who, "--url", url]
+    with server(case.latency, case.turns) as url:
+        command = [sys.executable, __file__, "--child", who, "--url", url, "--case", json.dumps(asdict(case))]
         return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+
+def line(case: Case) -> str:
+    """Runs both clients on a case: its row of the table."""
+    mine, theirs = measured(case, "ours"), measured(case, "bare")
+    cpu, bare_cpu = (1000 * row["cpu"] / case.requests for row in (mine, theirs))
+    wall, bare_wall = (row["wall"] / case.ideal for row in (mine, theirs))
+    return (
+        f"| {case.concurrency} | {case.latency:g} s | {case.turns} | {'yes' if case.stream else 'no'} | {wall:.2f} | "
+        f"{bare_wall:.2f} | {cpu:.2f} | {bare_cpu:.2f} | {cpu / bare_cpu:.2f} | {mine['memory']:.0f} |"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--traces", type=int, default=256)
-    parser.add_argument("--turns", type=int, default=20)
-    parser.add_argument("--concurrency", type=int, default=64)
-    parser.add_argument("--latency", type=float, default=0.3)
-    parser.add_argument("--stream", action="store_true")
+    parser.add_argument("--only", type=int, help="only the cases with this many traces at a time")
     parser.add_argument("--child", choices=["ours", "bare"], help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
+    parser.add_argument("--case", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        found = {"ours": ours, "bare": bare}[given.child](given, given.url)
+        case = Case(**json.loads(given.case))
+        found = {"ours": ours, "bare": bare}[given.child](case, given.url)
         scale = 1024 if sys.platform == "linux" else 1024 * 1024
         print(json.dumps({**found, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale}))
         return
-    requests = given.traces * given.turns
-    ideal = requests * given.latency / given.concurrency
-    how = "streamed" if given.stream else "not streamed"
     print(
-        f"{given.traces} traces x {given.turns} turns, {given.concurrency} at a time, {given.latency:g} s, {how}; "
-        f"ideal {ideal:.1f} s"
+        "| at a time | latency | turns | streamed | wall over ideal | bare | CPU ms a turn | bare | ours over bare | "
+        "peak MB |\n|---|---|---|---|---|---|---|---|---|---|"
     )
-    print(f"{'':8}{'wall s':>10}{'over ideal':>12}{'CPU ms/turn':>13}{'peak MB':>10}")
-    rows = {who: measured(given, who) for who in ("ours", "bare")}
-    for who, row in rows.items():
-        print(
-            f"{who:8}{row['wall']:>10.1f}{row['wall'] / ideal:>12.2f}{1000 * row['cpu'] / requests:>13.2f}"
-            f"{row['memory']:>10.0f}"
-        )
-    print(f"CPU per turn, ours over bare: {rows['ours']['cpu'] / rows['bare']['cpu']:.2f}")
+    for case in CASES:
+        if given.only in (None, case.concurrency):
+            print(line(case), flush=True)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class Slot:
         self.index = index
         self.history: list[int] = []
         self.job: Job | None = None
-        self.used = 0  # when it was last given a job; the smallest is evicted first
+        self.used = 0  # when its last job ended; the smallest is evicted first, since its conversation has likely ended
 
     def next_token(self) -> int:
         """The token to be fed now: of the prompt first, then what was sampled."""
@@ -197,8 +197,6 @@ class Batcher:
             self._waiting = deque(job for job in self._waiting if not job.cancelled)
 
     def _give(self, slot: Slot, job: Job) -> None:
-        self._clock += 1
-        slot.used = self._clock
         slot.job = job
         job.cached = len(slot.history)
 
@@ -232,6 +230,8 @@ class Batcher:
         else:
             return
         slot.job = None
+        self._clock += 1
+        slot.used = self._clock
         job.on_end(job)
 
     def _sample(self, logits: Floats, slots: Sequence[Slot]) -> NDArray[np.int64]:

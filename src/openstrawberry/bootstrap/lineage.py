@@ -20,7 +20,7 @@ class Attempt:
     recipe: int
     trained: tuple[Recipe, ...]
     model: str
-    scores: Scores
+    scores: dict[Rung, Score]
     decision: Decision
 
 

@@ -22,7 +22,7 @@ from openstrawberry.bootstrap.events import Hear, Reported, RoundEnded
 from openstrawberry.bootstrap.ladder import Ladder, Rung
 from openstrawberry.bootstrap.lineage import Attempt, Lineage, RoundRecord
 from openstrawberry.bootstrap.report import write_report
-from openstrawberry.bootstrap.scores import Scores, read_scores
+from openstrawberry.bootstrap.scores import Score, Scores, read_scores
 from openstrawberry.bootstrap.stages import Asked, Stages
 from openstrawberry.errors import SetupError
 from openstrawberry.problems.problem import Problem
@@ -39,7 +39,7 @@ class Standing:
     """Where a loop stands: the accepted model, its scores, and what was made on the way."""
 
     model: str
-    scores: Scores
+    scores: dict[Rung, Score]
     first: Scores
     used: set[str] = field(default_factory=set)
     conversations: list[Path] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Bootstrap:
     def run(self) -> Lineage:
         """Climbs until the rounds, the time or the ladder are used up, or no recipe is accepted."""
         standing = self._start()
-        lineage = Lineage(self.loop, standing.model, dict(standing.scores))
+        lineage = Lineage(self.loop, standing.model, standing.scores)
         self._report(lineage)
         for number in range(1, self.loop.rounds + 1):
             lineage.ended = self._spent() or self._round(number, standing, lineage)
@@ -118,6 +118,10 @@ class Bootstrap:
         band, runs = self._sample(stages, number, standing)
         if not band:
             return "no size above the frontier is solved often enough to learn from"
+        unknown = [rung for rung in band if rung not in standing.scores]
+        if unknown:  # sizes that came within reach: what the model does there before it learns
+            before = stages.measure(standing.model, self._heldout(unknown, set(unknown)), folder / "heldout-before")
+            standing.scores.update(before)  # the lineage holds the same scores
         record = RoundRecord(number, standing.model, tuple(str(rung) for rung in band))
         lineage.rounds.append(record)
         new = folder / "conversations.jsonl"
@@ -130,7 +134,6 @@ class Bootstrap:
             record.attempts.append(attempt)
             self._hear(RoundEnded(number, index + 1, attempt.decision.accepted, attempt.decision.reason))
             if attempt.decision.accepted:
-                attempt.scores = self._complete(stages, attempt, folder)
                 standing.model, standing.scores = attempt.model, attempt.scores
                 standing.conversations.append(new)
                 return ""
@@ -186,15 +189,6 @@ class Bootstrap:
             decision = against_the_first(decision, standing.first, scores, self.ladder.easy(), exam)
         return Attempt(index + 1, tuple(trained), model, scores, decision)
 
-    def _complete(self, stages: Stages, attempt: Attempt, folder: Path) -> Scores:
-        """The scores of an accepted model, with every size that the next round may try."""
-        above = self.ladder.above(self.ladder.frontier(attempt.scores, self.loop.choosing.clean))
-        missing = [rung for rung in above if rung not in attempt.scores]
-        if not missing:
-            return attempt.scores
-        place = folder / f"recipe-{attempt.recipe}" / "heldout-next"
-        return {**attempt.scores, **stages.measure(attempt.model, self._heldout(missing, set(missing)), place)}
-
     def _mix(self, folder: Path, standing: Standing) -> tuple[str, ...]:
         """What is replayed beside the new rows: traces of earlier rounds, and easy ones."""
         choosing, found = self.loop.choosing, []
@@ -233,7 +227,9 @@ class Bootstrap:
         passed = self.ladder.below(self.ladder.frontier(standing.scores, clean=False))
         return sorted({*self.ladder.below(frontier), *passed, *near}), near
 
-    def _measure(self, stages: Stages, model: str, rungs: list[Rung], near: set[Rung], folder: Path) -> Scores:
+    def _measure(
+        self, stages: Stages, model: str, rungs: list[Rung], near: set[Rung], folder: Path
+    ) -> dict[Rung, Score]:
         """Scores on these rungs, and upwards from the highest until one is not passed."""
         scores = stages.measure(model, self._heldout(rungs, near), folder / "heldout")
         while higher := [
