@@ -150,6 +150,7 @@ async def by_hand(
     limits: BatchLimits | None = None,
     around: Callable[[Model], Model] = lambda door: door,
     proven: bool = True,
+    before: Callable[[Model], Model] = lambda model: model,
 ) -> Any:
     """Runs `work` with a model whose batches have `limits`."""
     wire = WIRES[handler.dialect]
@@ -161,7 +162,7 @@ async def by_hand(
         def waves(live: Any) -> Waves:
             return Waves(live, api, directory.batches, directory, roster, QUICK, around, proven)
 
-        recorded = compose(model, directory, RetryPolicy(), lambda *_: None, waves)
+        recorded = compose(before(model), directory, RetryPolicy(), lambda *_: None, waves)
         try:
             return await work(recorded, roster)
         finally:
@@ -281,8 +282,26 @@ def test_a_budget_sees_every_attempt_and_what_it_may_have_cost(tmp_path: Path) -
     around = partial(Watched, ends=ends)
     replies = asyncio.run(by_hand(tmp_path, handler, work, None, around, proven=False))
     assert [reply.content for reply in replies] == ["A step."] * 4
-    # the first was asked live after all, one expired, one came empty; then three had their replies
-    assert Counter(ends) == {"free": 2, "paid": 1, "reply": 3}
+    # one was asked live, before all others; one expired, one came empty; then three had their replies
+    assert Counter(ends) == {"free": 1, "paid": 1, "reply": 3}
+
+
+def test_what_stands_before_the_door_may_let_requests_in_one_by_one(tmp_path: Path) -> None:
+    """As a budget does that has room for two: the first request, which is asked live, must not wait behind them."""
+    room = asyncio.Semaphore(2)
+
+    class Narrow(Watched):
+        async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
+            async with room:
+                return await super().complete(request, on_delta)
+
+    async def work(model: Recorded, roster: Roster) -> list[Reply]:
+        return list(await asyncio.gather(*(model.complete(numbered(number)) for number in range(7))))
+
+    handler = BatchServer("openai", stepping(1))
+    narrow = partial(Narrow, ends=[])
+    assert len(asyncio.run(by_hand(tmp_path, handler, work, None, narrow, proven=False, before=narrow))) == 7
+    assert handler.sizes == [2, 2, 2]
 
 
 @pytest.mark.parametrize("dialect", ["openai", "azure", "groq", "mistral"])

@@ -112,7 +112,7 @@ class Batches:
                 if batch is not None:
                     self._follow(batch, self._wait_for(batch))
         for asked, reply in early:
-            asked.fail(Aside(self._provider, reply))
+            asked.answer(reply)
 
     async def close(self) -> None:
         """Stops looking; the batches go on at the provider."""
@@ -323,7 +323,7 @@ class Batches:
 
     def _hand_out_early(self, batch: _Batch) -> None:
         for asked, reply in batch.early:
-            asked.fail(Aside(self._provider, reply))
+            asked.answer(reply)
 
     def _disappoint(self, asked: Asked | None, error: ProviderError | None) -> None:
         """No reply for `asked`: it may try again, unless its error will not go away."""

@@ -82,9 +82,8 @@ class Unanswered(ProviderError):
 
 
 class Aside(ProviderError):
-    """This request goes into no batch: it is asked live, or has been, and `reply` is what came."""
+    """It is late: this request goes into no batch any more, but is asked live."""
 
-    def __init__(self, provider: str, reply: Reply | None = None) -> None:
+    def __init__(self, provider: str) -> None:
         super().__init__(f"{provider} is asked live.", provider=provider, kind="timeout")
-        self.reply = reply
         self.unbilled = True

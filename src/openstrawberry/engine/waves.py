@@ -113,6 +113,8 @@ class Waves:
         self._door = around(_Door(live.spec, self._join))
         self._open: dict[str, Asked] = {}
         self._going: list[Asked] = []
+        self._first: asyncio.Future[ProviderError | None] | None = None
+        self._held: list[tuple[Asked, Reply]] = []
         self._changed = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
         self._gate = asyncio.Semaphore(LIVE_AT_ONCE)
@@ -164,10 +166,28 @@ class Waves:
             return await asked.reply
         if self._plan.late:
             return await self._lively(request)
+        if self._first is None and not self._proven:
+            return await self._ahead(request)
         try:
             return await self._door.complete(request)
-        except Aside as aside:
-            return aside.reply or await self._lively(request)
+        except Aside:
+            return await self._lively(request)
+
+    async def _ahead(self, request: Request) -> Reply:
+        """Asks the first request live. The reply waits for those of the first wave: its trace stays with the others."""
+        first = self._first = asyncio.get_running_loop().create_future()
+        try:
+            reply = await self._lively(request)
+        except ProviderError as error:
+            first.set_result(error)
+            raise
+        finally:
+            if not first.done():
+                first.set_result(None)
+        asked = Asked(request, asyncio.get_running_loop().create_future())
+        self._held.append((asked, reply))
+        self._changed.set()
+        return await asked.reply
 
     async def _join(self, request: Request) -> Reply:
         """Waits in the open wave, and then in its batch."""
@@ -197,11 +217,15 @@ class Waves:
 
     async def _run(self) -> None:
         self._batches.recover()
+        error = await self._first if self._first is not None else None
+        if error is not None and error.is_setup:
+            raise SetupError(str(error)) from error
         while True:
             await self._gathered()
             self._going = [asked for asked in self._open.values() if not asked.reply.done()]
             self._open.clear()
-            await self._send(self._going)
+            held, self._held = self._held, []
+            await self._batches.submit(self._going, held)
             self._going = []
 
     async def _gathered(self) -> None:
@@ -213,32 +237,16 @@ class Waves:
             quiet = self._plan.patience if self._roster.busy else self._plan.linger
             self._changed.clear()
             try:
-                async with asyncio.timeout(quiet if self._open else None):
+                async with asyncio.timeout(quiet if self._open or self._held else None):
                     await self._changed.wait()
             except TimeoutError:
                 if self._plan.late or len(self._open) >= SMALL * self._batches.waiting:
                     return
 
-    async def _send(self, wave: list[Asked]) -> None:
-        early = [] if self._proven or self._plan.late or not wave else await self._first(wave.pop(0))
-        await self._batches.submit(wave, early)
-
-    async def _first(self, asked: Asked) -> list[tuple[Asked, Reply]]:
-        """Asks one request live. Its reply is handed out with those of its wave, so that its trace stays with them."""
-        try:
-            reply = await self._lively(asked.request)
-        except ProviderError as error:
-            if error.is_setup:
-                raise SetupError(str(error)) from error
-            asked.fail(error)
-            return []
-        self._proven = True
-        return [(asked, reply)]
-
     def _stopped(self, runner: "asyncio.Task[None]") -> None:
         error = None if runner.cancelled() else runner.exception()
         if error is not None:
-            for asked in (*self._going, *self._open.values()):
+            for asked in (*self._going, *self._open.values(), *(asked for asked, _ in self._held)):
                 asked.fail(error)
 
 
