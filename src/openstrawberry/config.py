@@ -14,6 +14,7 @@ from openstrawberry.registry import unknown
 
 Settings = TypeVar("Settings", bound=BaseModel)
 MOST_UNTIL_DECIDED = 20  # samples per problem with --until-decided, unless told otherwise
+TRACES_IN_WAVES = 10_000  # at a time with --engine batch, unless told otherwise: what waits costs little
 SMALL_MODELS = ("berry",)  # providers whose models get the brief prompts unless told otherwise
 
 
@@ -31,7 +32,9 @@ class RunConfig(BaseModel):
     out: Path | None = None
     home: Path = Path("traces")
     fresh: bool = False
-    concurrency: int = Field(default=64, ge=1, le=4096)
+    engine: Literal["live", "batch"] = "live"
+    deadline: float | None = Field(default=None, gt=0, le=10_000)
+    concurrency: int = Field(default=64, ge=1, le=100_000)
     requests_per_minute: float | None = Field(default=None, ge=1, le=1e9)
     tokens_per_minute: float | None = Field(default=None, ge=1, le=1e12)
     max_turns: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -63,6 +66,14 @@ class RunConfig(BaseModel):
         """Sampling that stops by itself may draw more: enough to find the barely solvable problems."""
         if isinstance(values, dict) and values.get("until_decided") is True and values.get("samples") is None:
             return {**values, "samples": MOST_UNTIL_DECIDED}
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _more_at_a_time(cls, values: Any) -> Any:
+        """A batch takes as long for one request as for thousands, so it should hold all there are."""
+        if isinstance(values, dict) and values.get("engine") == "batch" and values.get("concurrency") is None:
+            return {**values, "concurrency": TRACES_IN_WAVES}
         return values
 
     @property

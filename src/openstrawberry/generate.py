@@ -8,18 +8,22 @@ import json
 import platform
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from openstrawberry import __version__
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.drive import Checker, Sampling, Setting, drive
-from openstrawberry.engine.events import Emit, Event, Retried, TraceEnded, ignore
+from openstrawberry.engine.events import Batched, Emit, Event, Retried, TraceEnded, ignore
+from openstrawberry.engine.plan import LIVE_SHARE, Plan
 from openstrawberry.engine.pool import run_pool
+from openstrawberry.engine.waves import Roster, Waves
 from openstrawberry.errors import OutputError, ProviderError, SetupError
+from openstrawberry.models.batch import BatchApi, batches_of
 from openstrawberry.models.budget import Budget
 from openstrawberry.models.gate import Gate, Pace
-from openstrawberry.models.model import without_address
+from openstrawberry.models.model import Model, without_address
 from openstrawberry.models.opening import open_members
 from openstrawberry.models.pricelist import Prices, unpriced
 from openstrawberry.models.retry import RetryPolicy
@@ -67,6 +71,7 @@ class Run:
         checker: who gives verdicts, instead of the verifiers that the problems name.
         label: starts a new directory of this name, and never goes on with an unfinished one.
         policy: how calls are retried, instead of the config's `attempts`.
+        plan: waits and clock of a batch run.
 
     Raises:
         SetupError: anything about the configuration is wrong. Nothing has been written then.
@@ -82,8 +87,10 @@ class Run:
         checker: Checker | None = None,
         label: str = "",
         policy: RetryPolicy | None = None,
+        plan: Plan | None = None,
     ) -> None:
         self.config = config
+        self._plan = plan or Plan()
         self._given = problems
         self.strategy = strategy_of(config)
         self.prompts: PromptSet = load_prompts(self.strategy.name, config.prompts_used, config.prompts)
@@ -101,6 +108,9 @@ class Run:
             lambda provider: Gate(provider, config.concurrency, pace, patience=policy.total),
             **model_options(config),
         )
+        self._batch_api = self._batching() if config.engine == "batch" else None
+        if config.deadline is not None and self._batch_api is None:
+            raise SetupError("--deadline is for batches: add --engine batch, or leave it out.")
         self.verifiers = Verifiers(forced=config.verifier or "")
         identity = self._identity(spec)
         digest = digest_of(identity)
@@ -116,8 +126,13 @@ class Run:
         limited = config.budget_usd is not None or config.budget_tokens is not None
         self.budget = Budget(self.directory, config.budget_usd, config.budget_tokens) if limited else None
         self.stopped = ""
-        money = Money(prices.of, self.budget, config.cache_ttl or "5m")
-        self.model = compose(self._members, self.directory, policy, self._retried, spec=spec, money=money)
+        self._money = Money(prices.of, self.budget, config.cache_ttl or "5m")
+        self._roster = Roster()
+        self._waves: Waves | None = None
+        waves = self._in_waves if self._batch_api is not None else None
+        self.model = compose(
+            self._members, self.directory, policy, self._retried, spec=spec, money=self._money, waves=waves
+        )
         self.setting = Setting(
             strategy=self.strategy,
             prompts=self.prompts,
@@ -166,7 +181,8 @@ class Run:
     async def _make(self, job: tuple[Problem, int]) -> None:
         problem, sample = job
         try:
-            trace = await drive(self.setting, problem, sample)
+            with self._roster.trace():
+                trace = await drive(self.setting, problem, sample)
             await self.directory.add(trace)
             if self._decider is not None:
                 self._decider.add(trace)
@@ -233,7 +249,38 @@ class Run:
             raise SetupError(BERRY_ONLY_KNOWS)
         return total
 
+    @property
+    def batches(self) -> int:
+        """Batches at the provider whose results the next command of this run picks up."""
+        return self._waves.running if self._waves is not None else 0
+
+    def _batching(self) -> BatchApi:
+        if len(self._members) > 1:
+            raise SetupError(
+                "A batch goes to one model under one key: name one in --model, or leave out --engine batch."
+            )
+        return batches_of(self._members[0].model)
+
+    def _in_waves(self, live: Model) -> Model:
+        """Batches in the place of live calls."""
+        hours, now = self.config.deadline, self._plan.clock()
+        plan = replace(
+            self._plan,
+            attempts=self.config.attempts,
+            live_from=self._plan.live_from if hours is None else now + hours * 3600 * (1 - LIVE_SHARE),
+            on_retry=self._retried,
+            tell=self._tell,
+            priced=lambda reply: self._money.halved(reply, live.spec),
+        )
+        record, resumed = self.directory, self.directory.resumed and self.directory.worth_keeping
+        assert self._batch_api is not None
+        around = partial(self._money.capped, self._money.price(live.spec))
+        self._waves = Waves(live, self._batch_api, record.batches, record, self._roster, plan, around, resumed)
+        return self._waves
+
     def _tell(self, event: Event) -> None:
+        if isinstance(event, Batched):
+            self.directory.log("batch", id=event.id, state=event.state, done=event.done, total=event.total)
         try:
             self._emit(event)
         except (OSError, ValueError) as error:  # a closed pipe, or letters that the terminal cannot show

@@ -83,7 +83,7 @@ def test_a_used_up_quota_begins_nothing_new_and_says_how_to_go_on(shell: Shell) 
     shell.problems.write_text("".join(f'{{"question": "{number}+{number}?", "answer": 3}}\n' for number in range(30)))
     stopped = shell.generate("--samples", 1, "--concurrency", 1)
     assert stopped.code == 3
-    assert "Stopped before the end; 1 traces failed and are kept to be gone on with" in stopped.out
+    assert "Stopped early: " in stopped.out
     assert "run the same command then." in stopped.out
     assert len(list(read_traces(shell.run))) == 3  # 0+0, 1+1 and what 2+2 came to
     shell.script.write_text("rules:\n - {when: confident, say: <final_answer>3</final_answer>}\nturns: [a, b]")

@@ -13,13 +13,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from openstrawberry.chat import Delta, Message, Request
+from openstrawberry.chat import Delta, Message, Reply, Request
 from openstrawberry.errors import ErrorKind, ProviderError
+from openstrawberry.models.batch import BatchEntry, Outcome, batches_of
 from openstrawberry.models.gate import Gate
 from openstrawberry.models.guard import Guarded
 from openstrawberry.models.limits import Limited
@@ -213,6 +216,47 @@ def test_a_stream_that_is_cut_is_a_connection_error(simulator: str, wire: Wire) 
         return heard
 
     assert using(simulator, wire, work)
+
+
+@pytest.mark.parametrize("wire", [OPENAI, GROQ], ids=str)
+def test_a_batch_is_handed_over_found_again_and_read(simulator: str, wire: Wire) -> None:
+    given = [replace(asked(f"Question {number}?"), key=f"{number:032x}") for number in range(3)]
+
+    async def work(model: Model) -> dict[str, Outcome]:
+        api = batches_of(model)
+        tag = f"tag-{wire}"
+        entry = BatchEntry(tag, model.spec, tuple(request.key for request in given), created=time.time())
+        assert await api.find(entry, ()) is None
+        batch = await api.submit([api.item(request) for request in given], tag)
+        assert await api.find(entry, ()) == batch
+        states = [await api.state(batch) for _ in range(2)]
+        assert [state.status for state in states] == ["running", "ended"]
+        assert (states[1].done, states[1].total) == (3, 3)
+        async with aclosing(api.results(batch)) as results:
+            return {key: outcome async for key, outcome in results}
+
+    outcomes = using(simulator, wire, work)
+    assert outcomes.keys() == {request.key for request in given}
+    for outcome in outcomes.values():
+        assert isinstance(outcome, Reply)
+        assert (outcome.content, outcome.finish_reason) == ("Mock batch completion", "stop")
+
+
+@pytest.mark.parametrize("ending", ["expired", "cancelled", "failed"])
+@pytest.mark.parametrize("wire", [OPENAI, GROQ], ids=str)
+def test_a_batch_that_ends_badly_says_so(simulator: str, wire: Wire, ending: str) -> None:
+    async def work(model: Model) -> None:
+        api = batches_of(model)
+        batch = await api.submit([api.item(replace(asked(), key="k"))], "tag")
+        await api.state(batch)
+        state = await api.state(batch)
+        assert state.status == ("failed" if ending == "failed" else "ended")
+        assert (state.error is not None) == (ending == "failed")
+        if ending != "failed":
+            async with aclosing(api.results(batch)) as results:
+                assert [key async for key, _ in results] == []
+
+    using(simulator, wire, work, **{"X-AIMock-Batch-Outcome": ending})
 
 
 CHAOS: tuple[tuple[str, set[ErrorKind]], ...] = (

@@ -27,6 +27,8 @@ def command(
     limit: o.Limit = None,
     out: o.Out = None,
     fresh: o.Fresh = None,
+    engine: o.Engine = None,
+    deadline: o.Deadline = None,
     concurrency: o.Concurrency = None,
     requests_per_minute: o.RequestsPerMinute = None,
     tokens_per_minute: o.TokensPerMinute = None,
@@ -91,7 +93,8 @@ def run_command(flags: dict[str, Any], json: bool, watch: bool) -> None:
         summary = asyncio.run(_run(run, view))
     except KeyboardInterrupt:
         command = shlex.join(["strawberry", *resuming(sys.argv[1:], run.config)])
-        raise Interrupted(f"Interrupted; everything so far is kept. Go on with: {command}") from None
+        left = f", and {batches(run.batches)} at the provider" if run.batches else ""
+        raise Interrupted(f"Interrupted; everything so far is kept{left}. Go on with: {command}") from None
     view.summary(summary)
     if run.budget is not None and run.budget.short:
         again = shlex.join(["strawberry", *with_flag(resuming(sys.argv[1:], run.config), *run.budget.more().split())])
@@ -122,6 +125,11 @@ def _config(flags: dict[str, Any]) -> "RunConfig":
     file = flags.pop("config")
     flags["set"] = parse_sets(flags.pop("set_") or [])
     return load_config(file, flags)
+
+
+def batches(count: int) -> str:
+    """`one batch goes on`, `3 batches go on`."""
+    return "one batch goes on" if count == 1 else f"{count:,} batches go on"
 
 
 async def _run(run: "Run", view: "RunView") -> "Summary":

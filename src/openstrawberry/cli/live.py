@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from openstrawberry.cli.render import MARKS, clean, dollars, json_line, shorten, show_summary
-from openstrawberry.engine.events import Event, Judged, Retried, TraceEnded, TraceStarted, TurnEnded
+from openstrawberry.engine.events import Batched, Event, Judged, Retried, TraceEnded, TraceStarted, TurnEnded
 from openstrawberry.models.budget import Spent
 from openstrawberry.trace import Node, Trace, turn_of
 
@@ -57,6 +57,7 @@ class TextView:
         self.said: dict[str, float] = {}
         self.spent: Callable[[], Spent] = Spent
         self.held: list[Text] = []
+        self.batches: dict[str, Batched] = {}
 
     def start(self, run: "Run") -> None:
         """Says what begins and where it is kept."""
@@ -108,8 +109,23 @@ class TextView:
             self.console.print(Text(f"  {mark} {clean(event.answer) or 'no answer'} ({event.verdict.status})", style))
         elif isinstance(event, Retried):
             self._retried(event)
+        elif isinstance(event, Batched):
+            self._batched(event)
         elif isinstance(event, TraceEnded):
             self._ended(event.trace)
+
+    def _batched(self, event: Batched) -> None:
+        """Says when a batch comes and goes; how far the running ones are stands beside the bar."""
+        self.batches[event.id] = event
+        if event.state == "running":
+            running = [batch for batch in self.batches.values() if batch.state == "running"]
+            done, total = sum(batch.done for batch in running), sum(batch.total for batch in running)
+            self.progress.update(self.bar, description=self._counts() + f" [cyan]{done:,}/{total:,} in batches[/]")
+            return
+        if event.state in ("ended", "failed"):
+            del self.batches[event.id]
+        text = f"batch {clean(event.id)} {event.state}: {event.total:,} requests"
+        self.console.print(Text(text, style="cyan"), soft_wrap=True)
 
     def _retried(self, event: Retried) -> None:
         """Says each kind of trouble once a minute: a thousand traces meet the same rate limit."""
@@ -127,9 +143,7 @@ class TextView:
         self.wrong += trace.verdict.status == "incorrect"
         self.errors += trace.stop == "error"
         self.none += trace.verdict.status not in ("correct", "incorrect") and not trace.owed
-        counts = f"[green]✓ {self.right:,}[/] [red]✗ {self.wrong:,}[/] [yellow]– {self.none:,}[/]"
-        failed = f" [red]! {self.errors:,}[/]" if self.errors else ""
-        self.progress.update(self.bar, advance=trace.stop != "budget", description=counts + failed + self._spent())
+        self.progress.update(self.bar, advance=trace.stop != "budget", description=self._counts() + self._spent())
         if self.lines:
             group = self.verdicts[trace.problem.id]
             group.append(trace)
@@ -146,6 +160,10 @@ class TextView:
         done = (task.completed + 1) / task.total if task.total else 0
         whole = f" of about {dollars(spent.usd / done)}" if done and not spent.unpriced else ""
         return f" {'over ' if spent.unpriced else ''}{dollars(spent.usd)}{whole}"
+
+    def _counts(self) -> str:
+        counts = f"[green]✓ {self.right:,}[/] [red]✗ {self.wrong:,}[/] [yellow]– {self.none:,}[/]"
+        return counts + (f" [red]! {self.errors:,}[/]" if self.errors else "")
 
     def _let_go(self) -> None:
         for line in self.held:
@@ -190,6 +208,8 @@ class JsonView:
                 trace=event.trace_id,
                 **turn.model_dump(include={"content", "title", "latency_s", "finish_reason", "model", "usage"}),
             )
+        elif isinstance(event, Batched):
+            json_line(event="batch", batch=event.id, state=event.state, done=event.done, total=event.total)
         elif isinstance(event, TraceEnded):
             trace = event.trace
             json_line(

@@ -41,11 +41,21 @@ Fresh = Annotated[
         "--fresh/--no-fresh", help="Ask everything again: start a new run, and use no reply of an earlier one."
     ),
 ]
-Concurrency = Annotated[int | None, typer.Option("--concurrency", "-c", help="Traces at a time (default: 64).")]
 RequestsPerMinute = Annotated[
     float | None, typer.Option(help="Most requests a minute, for each model and key (default: as its provider allows).")
 ]
 TokensPerMinute = Annotated[float | None, typer.Option(help="Most tokens a minute, read and written, likewise.")]
+Engine = Annotated[
+    str | None,
+    typer.Option(help="live (default), or batch: the provider's batch API at half the price, all traces turn by turn."),
+]
+Deadline = Annotated[
+    float | None,
+    typer.Option(help="With --engine batch: hours to finish in; in the last quarter what is left is asked live."),
+]
+Concurrency = Annotated[
+    int | None, typer.Option("--concurrency", "-c", help="Traces at a time (default: 64; --engine batch: 10000).")
+]
 MaxTurns = Annotated[int | None, typer.Option(help="Replies per trace before it is given up (strawberry: 40).")]
 FinalEvery = Annotated[int | None, typer.Option(help="Ask for the final answer every N turns (strawberry: 9).")]
 Temperature = Annotated[

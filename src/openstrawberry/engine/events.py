@@ -54,6 +54,19 @@ class Retried:
 
 
 @dataclass(frozen=True, slots=True)
+class Batched:
+    """A batch at the provider has moved on; `done` of its `total` requests are answered.
+
+    `state`: `submitted`, `found` (one that an earlier run has left), `running`, `cancelled`, `ended` or `failed`.
+    """
+
+    id: str
+    state: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """An answer was checked."""
 
@@ -69,7 +82,7 @@ class TraceEnded:
     trace: Trace
 
 
-Event = TraceStarted | TurnStarted | Streamed | TurnEnded | Retried | Judged | TraceEnded
+Event = TraceStarted | TurnStarted | Streamed | TurnEnded | Retried | Batched | Judged | TraceEnded
 Emit = Callable[[Event], None]
 
 

@@ -28,25 +28,32 @@ class Guarded:
         Raises:
             ProviderError: `malformed`, when the reply is empty although nothing cut it, or absurdly long.
         """
-        reply = await self._model.complete(request, on_delta)
-        provider = self.spec.partition(":")[0]
-        if not reply.content.strip() and reply.finish_reason in ("stop", "unknown"):
-            raise ProviderError(
-                f"{self.spec} answered with nothing.",
-                provider=provider,
-                kind="malformed",
-                hint="Check the model's name and chat template, or choose another with --model.",
-            )
-        if len(reply.content) > max(FLOOR, CHARACTERS_PER_TOKEN * request.max_tokens):
-            raise ProviderError(
-                f"{self.spec} answered with {len(reply.content):,} characters where {request.max_tokens:,} tokens "
-                "were allowed.",
-                provider=provider,
-                kind="malformed",
-                hint="Check that its server honours max_tokens, or choose another with --model.",
-            )
-        return reply
+        return checked(self.spec, await self._model.complete(request, on_delta), request.max_tokens)
 
     async def close(self) -> None:
         """Closes the wrapped model."""
         await self._model.close()
+
+
+def checked(spec: str, reply: Reply, max_tokens: int | None = None) -> Reply:
+    """`reply` of the model `spec`; without `max_tokens` nobody knows how long it may be.
+
+    Raises:
+        ProviderError: `malformed`, when the reply is empty although nothing cut it, or absurdly long.
+    """
+    provider = spec.partition(":")[0]
+    if not reply.content.strip() and reply.finish_reason in ("stop", "unknown"):
+        raise ProviderError(
+            f"{spec} answered with nothing.",
+            provider=provider,
+            kind="malformed",
+            hint="Check the model's name and chat template, or choose another with --model.",
+        )
+    if max_tokens is not None and len(reply.content) > max(FLOOR, CHARACTERS_PER_TOKEN * max_tokens):
+        raise ProviderError(
+            f"{spec} answered with {len(reply.content):,} characters where {max_tokens:,} tokens were allowed.",
+            provider=provider,
+            kind="malformed",
+            hint="Check that its server honours max_tokens, or choose another with --model.",
+        )
+    return reply

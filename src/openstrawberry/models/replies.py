@@ -59,12 +59,13 @@ class Recorded:
     """Replays what is recorded, asks `model` for the rest, and records it before handing it on.
 
     `proven` tells whether the model itself has answered since we began (a replay proves nothing about a key or a
-    server). `replayed` and `asked` count replies.
+    server). `replayed` and `asked` count replies. `kept`: `model` records its replies itself, before it hands them on.
     """
 
-    def __init__(self, model: Model, record: ReplyRecord) -> None:
+    def __init__(self, model: Model, record: ReplyRecord, kept: bool = False) -> None:
         self._model = model
         self._record = record
+        self._kept = kept
         self._flying: dict[str, asyncio.Future[None]] = {}
         self.proven = False
         self.replayed = 0
@@ -99,9 +100,10 @@ class Recorded:
         clock = asyncio.get_running_loop().time
         started = clock()
         reply = await self._model.complete(request, on_delta)
-        if not reply.latency_s:
-            reply = reply.model_copy(update={"latency_s": clock() - started})
-        await self._record.keep(request.key, reply)
+        if not self._kept:
+            if not reply.latency_s:
+                reply = reply.model_copy(update={"latency_s": clock() - started})
+            await self._record.keep(request.key, reply)
         self.proven = True
         self.asked += 1
         return reply

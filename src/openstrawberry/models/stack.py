@@ -1,6 +1,7 @@
 """The wrappers around a provider, put together in their one order.
 
 record      a reply that is on disk is replayed, every new one is on disk before anybody reads it
+waves       only in batch runs: batches stand in for live calls
 retry       one policy for all providers
 spread      where several models or keys share the load
 limits      nothing is sent before the provider is ready for it
@@ -14,6 +15,7 @@ provider    the SDK
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from openstrawberry.chat import Reply
 from openstrawberry.models.budget import Budget, Budgeted
 from openstrawberry.models.gate import Gate
 from openstrawberry.models.guard import Guarded
@@ -50,8 +52,16 @@ class Money:
     def counted(self, model: Model) -> Model:
         """`model` with its guard, its price and its share of the budget."""
         price = self.price(model.spec)
-        guarded = Guarded(Priced(model, price, self.cache_ttl) if price else model)
-        return Budgeted(guarded, self.budget, price, self.cache_ttl) if self.budget else guarded
+        return self.capped(price, Guarded(Priced(model, price, self.cache_ttl) if price else model))
+
+    def capped(self, price: Price | None, model: Model) -> Model:
+        """`model` within the budget, if there is one; in batches too the price of a live call is reserved."""
+        return Budgeted(model, self.budget, price, self.cache_ttl) if self.budget else model
+
+    def halved(self, reply: Reply, spec: str) -> Reply:
+        """A reply from a batch with what it cost there."""
+        price = self.price(spec)
+        return price.on(reply, batch=True, cache_ttl=self.cache_ttl) if price else reply
 
 
 def compose(
@@ -62,9 +72,14 @@ def compose(
     *,
     spec: str = "",
     money: Money = Money(),
+    waves: Callable[[Model], Model] | None = None,
 ) -> Recorded:
-    """A provider's model as a run uses it, or several that share the load under one `spec`; without gate, no limits."""
-    return Recorded(Retrying(_asked(model, spec, money), policy, on_retry=on_retry), record)
+    """A provider's model as a run uses it, or several that share the load under one `spec`; without gate, no limits.
+
+    `waves` puts batches in the place of live calls, and records replies itself.
+    """
+    live = Retrying(_asked(model, spec, money), policy, on_retry=on_retry)
+    return Recorded(waves(live), record, kept=True) if waves is not None else Recorded(live, record)
 
 
 def _asked(model: Model | Sequence[Member], spec: str, money: Money) -> Model:

@@ -1,6 +1,9 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what is said when a disk fails."""
 
+import contextlib
 import os
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from openstrawberry.errors import SetupError
@@ -23,3 +26,20 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SetupError(f"Cannot write {path} ({reason}): choose another place with --out.") from error
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Around what is written to the run directory `path`.
+
+    Raises:
+        SetupError: it cannot be written to.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.DatabaseError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise SetupError(
+            f"Cannot write to {path} ({reason.lower()}): free space or choose another folder with --out, then run the "
+            "same command again; everything recorded so far is kept."
+        ) from error

@@ -5,7 +5,8 @@
     failed-*.jsonl      traces that ended in an error or at the end of the budget; the next resume retries them
     verdicts-*.jsonl    what `strawberry verify` said later, by trace id; the newest wins when reading
     index.sqlite        where each trace stands (derived from the files, see index.py)
-    replies.sqlite      the reply record: every reply, keyed by what asked for it; and what was spent (see ledger.py)
+    replies.sqlite      the reply record: every reply, keyed by what asked for it; what was spent (ledger.py), and the
+                        journal of batches (batches.py)
     log.jsonl           what happened beside the traces: starts, retries, ends
     run.lock            held while a process writes here; dies with its owner
 
@@ -19,7 +20,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ from openstrawberry.chat import Reply
 from openstrawberry.errors import SetupError
 from openstrawberry.models.budget import Amount, Spent
 from openstrawberry.store import ledger
+from openstrawberry.store.batches import BatchTable
 from openstrawberry.store.committer import Committer
+from openstrawberry.store.files import explained
 from openstrawberry.store.index import FINISHED, Index, Place
 from openstrawberry.store.lock import lock
 from openstrawberry.store.reading import read_run
@@ -39,7 +42,8 @@ FILE_LIMIT = 512 * 1024 * 1024  # bytes after which the next traces file is begu
 
 
 class RunDirectory:
-    """Writes one run. Also the `ReplyRecord` of its models, and the `Ledger` of their budget.
+    """Writes one run. Also the `ReplyRecord` of its models and the `Ledger` of their budget; `batches` is their
+    `BatchJournal`.
 
     Args:
         path: the directory; made on the first write, continued when it holds a run.
@@ -56,14 +60,14 @@ class RunDirectory:
         self._config = dict(config)
         self._kept: Committer[Write] = Committer(self._commit_replies)
         self._added = Committer(self._commit_traces)
-        with _explained(path):
+        with explained(path):
             self.resumed = (path / "run.json").exists()
             if not self.resumed and path.exists() and (not path.is_dir() or _foreign(path)):
                 raise SetupError(f"{path} exists and is no run directory: choose another with --out.")
             path.mkdir(parents=True, exist_ok=True)
             self._lock = lock(path)
         try:
-            with _explained(path):
+            with explained(path):
                 self._open()
         except BaseException:
             self._lock.close()
@@ -122,17 +126,17 @@ class RunDirectory:
 
     def log(self, event: str, **fields: object) -> None:
         """Notes what happened, for whoever wonders later; not synced, and nothing is decided by it."""
-        with _explained(self.path), (self.path / "log.jsonl").open("a", encoding="utf-8") as out:
+        with explained(self.path), (self.path / "log.jsonl").open("a", encoding="utf-8") as out:
             out.write(json.dumps({"time": _now(), "event": event, **fields}, ensure_ascii=False) + "\n")
 
     # Life.
 
     @property
     def worth_keeping(self) -> bool:
-        """Whether there is a reply or a finished trace, or something that may have been billed."""
+        """Whether there is a reply, a finished trace, a batch at the provider, or a call that may have been billed."""
         replies = self._reader.execute("select exists (select 1 from replies)").fetchone()[0]
         finished = self._index.query(f"select 1 from traces where {FINISHED} limit 1")
-        return bool(replies or finished or self.spent().counted_usd != 0)
+        return bool(replies or finished or self.batches.entries() or self.spent().counted_usd != 0)
 
     def finish(self) -> None:
         """Marks the run as finished: the next run with the same identity starts a new directory.
@@ -140,7 +144,7 @@ class RunDirectory:
         A command that asked for less than an earlier one (other problems, fewer samples) does not finish its run.
         """
         if self._covers:
-            with _explained(self.path):
+            with explained(self.path):
                 self._write_run(finished=_now())
             self.log("finished")
 
@@ -148,6 +152,7 @@ class RunDirectory:
         """Waits for what is on its way to disk and lets go of the directory; an empty new one is taken away."""
         await self._kept.close()
         await self._added.close()
+        await self.batches.close()
         empty = not self.resumed and not self.worth_keeping
         self._index.close()
         self._reader.close()
@@ -171,6 +176,7 @@ class RunDirectory:
         self._replies.execute("pragma synchronous = full")
         self._replies.execute("create table if not exists replies (key text primary key, reply text not null)")
         ledger.open_ledger(self._replies)
+        self.batches = BatchTable(self.path)
         # Look-ups have a connection of their own, so that they never wait for a sync.
         self._reader = sqlite3.connect(self.path / "replies.sqlite")
         self.log("opened", process=os.getpid())
@@ -243,7 +249,7 @@ class RunDirectory:
             offset += len(line)
 
     async def _guarded(self, write: Any) -> None:
-        with _explained(self.path):
+        with explained(self.path):
             await write
 
 
@@ -273,18 +279,6 @@ def _foreign(path: Path) -> bool:
 def digest_of(identity: Mapping[str, Any]) -> str:
     """Short hash of what a continuation must share."""
     return hashlib.sha256(json.dumps(_plain(identity), sort_keys=True).encode()).hexdigest()[:16]
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, sqlite3.DatabaseError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SetupError(
-            f"Cannot write to {path} ({reason.lower()}): free space or choose another folder with --out, then run the "
-            "same command again; everything recorded so far is kept."
-        ) from error
 
 
 def _last_file(path: Path, kind: str) -> Path:

@@ -13,12 +13,14 @@ import httpx2
 
 from openstrawberry.chat import Delta, Message, OnDelta, Reply, Request, Usage
 from openstrawberry.errors import ProviderError
+from openstrawberry.models.batch import BatchApi
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
+from openstrawberry.models.providers.anthropic_batches import AnthropicBatches
 from openstrawberry.models.providers.endpoint import Endpoint
 from openstrawberry.models.providers.faults import faults_of
 from openstrawberry.models.providers.pool import pool
-from openstrawberry.models.providers.refusals import Refusals
+from openstrawberry.models.providers.refusals import OPTIONAL, Refusals
 from openstrawberry.models.providers.schema import strict
 
 BUDGETS = {"low": 2048, "medium": 8192, "high": 24576}
@@ -69,17 +71,39 @@ class AnthropicModel:
         rows = listed.get("data", []) if isinstance(listed, dict) else []
         return tuple(sorted(str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row))
 
+    def batches(self) -> BatchApi:
+        """Anthropic's message batches."""
+        return AnthropicBatches(self, self._endpoint)
+
+    def body(self, request: Request) -> bytes:
+        """What is sent for a reply that comes whole."""
+        system, turns = wire.split_system(request.messages)
+        fields = self._refusals.without(self._fields(request, system, stream=False))
+        return wire.body(fields, self._messages(turns))
+
+    def reply(self, answer: dict[str, Any]) -> Reply:
+        """A reply that came whole, as ours.
+
+        Raises:
+            ProviderError: `malformed`, it is not one.
+        """
+        pieces = _Pieces()
+        with self._endpoint.faults.parsing():
+            pieces.whole(answer)
+        return pieces.reply(self._opening)
+
+    def refuses(self, error: ProviderError) -> bool:
+        """Whether `error` refuses a parameter that is left out from now on, so that asking again makes sense."""
+        return self._refusals.learns(error, dict.fromkeys(OPTIONAL))
+
     async def close(self) -> None:
         await self._endpoint.close()
 
     async def _once(self, body: bytes, on_delta: OnDelta | None) -> Reply:
+        if on_delta is None:
+            return self.reply(await self._endpoint.post(body))
         pieces = _Pieces()
-        if on_delta is not None:
-            await self._follow(body, pieces, on_delta)
-            return pieces.reply(self._opening)
-        answer = await self._endpoint.post(body)
-        with self._endpoint.faults.parsing():
-            pieces.whole(answer)
+        await self._follow(body, pieces, on_delta)
         return pieces.reply(self._opening)
 
     async def _follow(self, body: bytes, pieces: "_Pieces", on_delta: OnDelta) -> None:

@@ -5,7 +5,8 @@ but without walking every message of the conversation on each call (a quarter of
 wrong leaves here as a `ProviderError`; the SDK itself never retries.
 """
 
-from collections.abc import AsyncGenerator
+import json
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from types import ModuleType
 from typing import Any
@@ -15,21 +16,28 @@ from openstrawberry.models.providers.faults import Faults, error_fields
 
 
 class Endpoint:
-    """A path of a provider, behind `client` of the module `sdk`, which is built on the module `http`."""
+    """A path of a provider, behind `client` of the module `sdk`, which is built on the module `http`.
 
-    def __init__(self, client: Any, sdk: ModuleType, http: ModuleType, path: str, faults: Faults) -> None:
+    `prefix` stands before every path, for an SDK whose base URL is the bare host.
+    """
+
+    def __init__(
+        self, client: Any, sdk: ModuleType, http: ModuleType, path: str, faults: Faults, prefix: str = ""
+    ) -> None:
         self.faults = faults
         self._client = client
         self._sdk = sdk
-        self._path = path
+        self._path = prefix + path
+        self._prefix = prefix
         self._caught: tuple[type[Exception], ...] = (sdk.APIError, http.HTTPError, http.StreamError, ValueError)
         self._timeouts = (sdk.APITimeoutError, http.TimeoutException)
         self._transport = (sdk.APIConnectionError, http.HTTPError, http.StreamError)
 
-    async def post(self, body: bytes) -> dict[str, Any]:
-        """Send `body`, return the JSON object that comes back."""
+    async def post(self, body: bytes, path: str = "") -> dict[str, Any]:
+        """Send `body`, to another path if one is given; the JSON object that comes back."""
+        to = self._prefix + path if path else self._path
         try:
-            answer = await self._client.post(self._path, cast_to=object, content=body)
+            answer = await self._client.post(to, cast_to=object, content=body)
         except self._caught as error:
             raise self.error(error) from error
         return self._object(answer)
@@ -57,10 +65,30 @@ class Endpoint:
     async def get(self, path: str) -> object:
         """The JSON at `path`."""
         try:
-            answer: object = await self._client.get(path, cast_to=object)
+            answer: object = await self._client.get(self._prefix + path, cast_to=object)
         except self._caught as error:
             raise self.error(error) from error
         return answer
+
+    async def upload(self, name: str, content: bytes) -> tuple[str, str]:
+        """Store a file for batches; its id and status."""
+        try:
+            stored = await self._client.files.create(file=(name, content), purpose="batch")
+        except self._caught as error:
+            raise self.error(error) from error
+        return str(stored.id), str(stored.status)
+
+    async def rows(self, download: Callable[[Any], Any]) -> AsyncGenerator[dict[str, Any]]:
+        """The JSON objects, one a line, of what `download` opens with the SDK's client, read as they come."""
+        started = False
+        try:
+            async with download(self._client) as answer:
+                async for line in answer.iter_lines():
+                    started = True
+                    if line.strip():
+                        yield json.loads(line)
+        except self._caught as error:
+            raise self.error(error, started) from error
 
     async def close(self) -> None:
         await self._client.close()

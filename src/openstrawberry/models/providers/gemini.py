@@ -19,6 +19,7 @@ from google.genai import errors, types
 
 from openstrawberry.chat import Delta, FinishReason, Message, OnDelta, Reply, Request, Usage
 from openstrawberry.errors import ProviderError
+from openstrawberry.models.batch import BatchApi
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.faults import Faults, faults_of
@@ -109,6 +110,33 @@ class GeminiModel:
         able = [model for model in listed if "generateContent" in (model.supported_actions or ["generateContent"])]
         return tuple(sorted((model.name or "").removeprefix("models/") for model in able))
 
+    def batches(self) -> BatchApi:
+        """Gemini's batch jobs."""
+        from openstrawberry.models.providers.gemini_batches import GeminiBatches
+
+        return GeminiBatches(self, self._client, self._opening.name, self._faults)
+
+    def inlined(self, request: Request) -> types.InlinedRequest:
+        """`request` as a batch holds it."""
+        system, turns = wire.split_system(request.messages)
+        contents: Any = [_content(turn) for turn in turns]
+        instruction = "\n\n".join(text for text in system if text)
+        config = self._config(self._fields(request, instruction, ""))
+        return types.InlinedRequest(contents=contents, config=config, metadata={"key": request.key})
+
+    def reply(self, answer: types.GenerateContentResponse) -> Reply:
+        """An answer that came whole, as ours.
+
+        Raises:
+            ProviderError: `malformed`, it is not one.
+        """
+        pieces = _Pieces()
+        with self._faults.parsing():
+            pieces.take(answer)
+        if not pieces.finish:
+            raise self._faults.malformed("no candidate in the answer")
+        return pieces.reply(self._opening)
+
     async def close(self) -> None:
         await self._caches.close()
         await self._client.aio.aclose()
@@ -156,7 +184,7 @@ class GeminiModel:
             "thinking_config": _thinking(self._opening.name, request.reasoning),
         }
 
-    def _config(self, fields: dict[str, Any], http: types.HttpOptions) -> types.GenerateContentConfig:
+    def _config(self, fields: dict[str, Any], http: types.HttpOptions | None = None) -> types.GenerateContentConfig:
         return types.GenerateContentConfig(
             http_options=http,
             automatic_continuation=False,  # it would send, and be billed for, requests that nobody asked for

@@ -12,13 +12,6 @@ from openstrawberry.models.providers.pool import pool
 _PREFIX = "/openai/v1"
 
 
-class _GroqEndpoint(Endpoint):
-    """The SDK's base URL is the bare host, and every path begins with the same prefix."""
-
-    async def get(self, path: str) -> object:
-        return await super().get(_PREFIX + path)
-
-
 def open_groq(opening: Opening) -> OpenAIShapedModel:
     """A model at Groq. A base URL that already ends in the SDK's own prefix is accepted too."""
     options = opening.options
@@ -29,5 +22,5 @@ def open_groq(opening: Opening) -> OpenAIShapedModel:
         default_headers=options.headers,
         http_client=groq.DefaultAsyncHttpxClient(**pool(httpx, options)),
     )
-    endpoint = _GroqEndpoint(client, groq, httpx, f"{_PREFIX}/chat/completions", faults_of(opening))
+    endpoint = Endpoint(client, groq, httpx, "/chat/completions", faults_of(opening), prefix=_PREFIX)
     return OpenAIShapedModel(opening, endpoint)

@@ -13,11 +13,13 @@ from typing import Any, Literal
 
 from openstrawberry.chat import Delta, Message, OnDelta, Reply, Request, Usage
 from openstrawberry.errors import ProviderError
+from openstrawberry.models.batch import BatchApi
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.endpoint import Endpoint
 from openstrawberry.models.providers.faults import Filtered
-from openstrawberry.models.providers.refusals import ANY_JSON, Refusals
+from openstrawberry.models.providers.openai_batches import open_batches
+from openstrawberry.models.providers.refusals import ANY_JSON, OPTIONAL, RENAMED, Refusals
 from openstrawberry.models.providers.schema import strict
 from openstrawberry.models.providers.think import ThinkSplitter
 
@@ -100,15 +102,35 @@ class OpenAIShapedModel:
         rows = rows if isinstance(rows, list) else []
         return tuple(sorted(str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row))
 
+    def batches(self) -> BatchApi | None:
+        """The provider's batch API, where it has one."""
+        return open_batches(self._provider, self._name, self, self._endpoint)
+
+    def body(self, request: Request) -> bytes:
+        """What is sent for a reply that comes whole."""
+        fields = self._refusals.without(self._fields(request, stream=False))
+        return wire.body(fields, self._messages(request.messages))
+
+    def reply(self, answer: dict[str, Any]) -> Reply:
+        """A reply that came whole, as ours.
+
+        Raises:
+            ProviderError: `malformed`, it is not one.
+        """
+        with self._endpoint.faults.parsing():
+            return self._reply(answer)
+
+    def refuses(self, error: ProviderError) -> bool:
+        """Whether `error` refuses a parameter that is left out from now on, so that asking again makes sense."""
+        return self._refusals.learns(error, dict.fromkeys((*OPTIONAL, *RENAMED)))
+
     async def close(self) -> None:
         await self._endpoint.close()
 
     async def _once(self, body: bytes, on_delta: OnDelta | None) -> Reply:
         if on_delta is not None:
             return await self._follow(body, on_delta)
-        answer = await self._endpoint.post(body)
-        with self._endpoint.faults.parsing():
-            return self._reply(answer)
+        return self.reply(await self._endpoint.post(body))
 
     def _fields(self, request: Request, stream: bool) -> dict[str, Any]:
         dialect = self._dialect
