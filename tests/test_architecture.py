@@ -22,6 +22,8 @@ ORDER = [
     "engine",
     "store",
     "selection",
+    "pieces",
+    "calls",
     "generate",
     "estimate",
     "ask",

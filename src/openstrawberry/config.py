@@ -35,6 +35,7 @@ class RunConfig(BaseModel):
     engine: Literal["live", "batch"] = "live"
     deadline: float | None = Field(default=None, gt=0, le=10_000)
     concurrency: int = Field(default=64, ge=1, le=100_000)
+    workers: int = Field(default=1, ge=1, le=256)
     requests_per_minute: float | None = Field(default=None, ge=1, le=1e9)
     tokens_per_minute: float | None = Field(default=None, ge=1, le=1e12)
     max_turns: int | None = Field(default=None, ge=1, le=1_000_000)

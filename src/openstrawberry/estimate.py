@@ -14,10 +14,10 @@ from openstrawberry.chat import Request, Usage
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.stepper import Stepper
 from openstrawberry.errors import SetupError
-from openstrawberry.generate import problems_of, strategy_of
 from openstrawberry.models.pricelist import Prices
 from openstrawberry.models.prices import Price
 from openstrawberry.models.registry import full_spec
+from openstrawberry.pieces import problems_of, strategy_of
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import load_prompts
 from openstrawberry.settings import Settings

@@ -5,31 +5,23 @@ stages all generate through it.
 """
 
 import json
-import platform
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from openstrawberry import __version__
+from openstrawberry.calls import Calls
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.drive import Checker, Sampling, Setting, drive
 from openstrawberry.engine.events import Batched, Emit, Event, Retried, TraceEnded, ignore
-from openstrawberry.engine.plan import LIVE_SHARE, Plan
+from openstrawberry.engine.plan import Plan
 from openstrawberry.engine.pool import run_pool
-from openstrawberry.engine.waves import Roster, Waves
 from openstrawberry.errors import OutputError, ProviderError, SetupError
-from openstrawberry.models.batch import BatchApi, batches_of
 from openstrawberry.models.budget import Budget
-from openstrawberry.models.gate import Gate, Pace
-from openstrawberry.models.model import Model, without_address
-from openstrawberry.models.opening import open_members
-from openstrawberry.models.pricelist import Prices, unpriced
+from openstrawberry.models.model import without_address
 from openstrawberry.models.retry import RetryPolicy
-from openstrawberry.models.stack import Money, compose
+from openstrawberry.pieces import problems_of, strategy_of, versions
 from openstrawberry.problems.families import recognise
-from openstrawberry.problems.load import is_local, load_problems
+from openstrawberry.problems.load import is_local
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.selection.deciding import Decider
@@ -38,21 +30,7 @@ from openstrawberry.settings import Settings
 from openstrawberry.store.reading import new_path, read_traces, unfinished
 from openstrawberry.store.run import RunDirectory, digest_of
 from openstrawberry.store.summary import Summary, summarise
-from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
-from openstrawberry.strategies.strategy import Strategy
-from openstrawberry.verifiers.catalogue import VERIFIERS, Verifiers
-
-_SDKS = {
-    "openai": "openai",
-    "azure": "openai",
-    "anthropic": "anthropic",
-    "gemini": "google-genai",
-    "groq": "groq",
-    "ollama": "ollama",
-    "hf": "transformers",
-    "berry": "onnxruntime",
-}
-
+from openstrawberry.verifiers.catalogue import Verifiers
 
 STOPPING = ("quota", "budget")  # kinds of failure that every further trace would run into
 
@@ -90,29 +68,15 @@ class Run:
         plan: Plan | None = None,
     ) -> None:
         self.config = config
-        self._plan = plan or Plan()
         self._given = problems
         self.strategy = strategy_of(config)
         self.prompts: PromptSet = load_prompts(self.strategy.name, config.prompts_used, config.prompts)
         self.skipped_rows: list[str] = []
         self.total = self._count()
         self._emit = emit
-        prices = Prices(config.prices, settings)
-        if config.budget_usd is not None and prices.of(config.model) is None:
-            raise SetupError(unpriced(config.model))
-        policy = policy or RetryPolicy(attempts=config.attempts)
-        pace = Pace(config.requests_per_minute, config.tokens_per_minute)
-        spec, self._members = open_members(
-            config.model,
-            settings,
-            lambda provider: Gate(provider, config.concurrency, pace, patience=policy.total),
-            **model_options(config),
-        )
-        self._batch_api = self._batching() if config.engine == "batch" else None
-        if config.deadline is not None and self._batch_api is None:
-            raise SetupError("--deadline is for batches: add --engine batch, or leave it out.")
+        self._calls = Calls(config, settings, policy, plan)
         self.verifiers = Verifiers(forced=config.verifier or "")
-        identity = self._identity(spec)
+        identity = self._identity()
         digest = digest_of(identity)
         begins = bool(label) or config.fresh
         path = config.out or (None if begins else unfinished(config.home, digest, config.problems))
@@ -123,16 +87,8 @@ class Run:
                 "choose another folder with --out, or leave out --fresh to go on with this one."
             )
         self.directory = RunDirectory(path, identity, self._document())
-        limited = config.budget_usd is not None or config.budget_tokens is not None
-        self.budget = Budget(self.directory, config.budget_usd, config.budget_tokens) if limited else None
         self.stopped = ""
-        self._money = Money(prices.of, self.budget, config.cache_ttl or "5m")
-        self._roster = Roster()
-        self._waves: Waves | None = None
-        waves = self._in_waves if self._batch_api is not None else None
-        self.model = compose(
-            self._members, self.directory, policy, self._retried, spec=spec, money=self._money, waves=waves
-        )
+        self.model = self._calls.recorded(self.directory, self._retried, self._tell)
         self.setting = Setting(
             strategy=self.strategy,
             prompts=self.prompts,
@@ -181,7 +137,7 @@ class Run:
     async def _make(self, job: tuple[Problem, int]) -> None:
         problem, sample = job
         try:
-            with self._roster.trace():
+            with self._calls.roster.trace():
                 trace = await drive(self.setting, problem, sample)
             await self.directory.add(trace)
             if self._decider is not None:
@@ -252,31 +208,12 @@ class Run:
     @property
     def batches(self) -> int:
         """Batches at the provider whose results the next command of this run picks up."""
-        return self._waves.running if self._waves is not None else 0
+        return self._calls.batches
 
-    def _batching(self) -> BatchApi:
-        if len(self._members) > 1:
-            raise SetupError(
-                "A batch goes to one model under one key: name one in --model, or leave out --engine batch."
-            )
-        return batches_of(self._members[0].model)
-
-    def _in_waves(self, live: Model) -> Model:
-        """Batches in the place of live calls."""
-        hours, now = self.config.deadline, self._plan.clock()
-        plan = replace(
-            self._plan,
-            attempts=self.config.attempts,
-            live_from=self._plan.live_from if hours is None else now + hours * 3600 * (1 - LIVE_SHARE),
-            on_retry=self._retried,
-            tell=self._tell,
-            priced=lambda reply: self._money.halved(reply, live.spec),
-        )
-        record, resumed = self.directory, self.directory.resumed and self.directory.worth_keeping
-        assert self._batch_api is not None
-        around = partial(self._money.capped, self._money.price(live.spec))
-        self._waves = Waves(live, self._batch_api, record.batches, record, self._roster, plan, around, resumed)
-        return self._waves
+    @property
+    def budget(self) -> Budget | None:
+        """What this run may spend, where that is limited."""
+        return self._calls.budget
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, Batched):
@@ -292,11 +229,11 @@ class Run:
         self.directory.log("retried", error=str(error), kind=error.kind, attempt=attempt, wait_s=round(wait, 3))
         self._tell(Retried(error, attempt, wait))
 
-    def _identity(self, spec: str) -> dict[str, Any]:
+    def _identity(self) -> dict[str, Any]:
         config = self.config
         resumable = set(self.strategy.RESUMABLE)
         return {
-            "model": without_address(spec),
+            "model": without_address(self._calls.spec),
             "strategy": self.strategy.name,
             "options": self.strategy.model_dump(exclude=resumable),
             "prompts": self.prompts.name,
@@ -307,50 +244,9 @@ class Run:
             "reasoning": config.reasoning,
             "seed": config.seed,
             "num_ctx": config.num_ctx,
-            "weights": ",".join(filter(None, (getattr(member.model, "fingerprint", "") for member in self._members))),
+            "weights": self._calls.weights,
         }
 
     def _document(self) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(self.config.model_dump_json())
         return {**config, "options": self.strategy.model_dump(), "versions": versions(self.config)}
-
-
-def strategy_of(config: RunConfig) -> Strategy:
-    """The strategy that is asked for, with its options."""
-    kind = STRATEGIES.load(config.strategy)
-    return open_strategy(config.strategy, config.options_for(kind.model_fields))
-
-
-def problems_of(config: RunConfig, on_bad_row: Callable[[str], None] | None = None) -> Iterator[Problem]:
-    """The problems of the config's source, streamed."""
-    return load_problems(
-        config.problems,
-        question_column=config.question_column,
-        answer_column=config.answer_column,
-        limit=config.limit,
-        seed=config.seed,
-        skip_bad_rows=config.skip_bad_rows,
-        known_verifiers=VERIFIERS.names(),
-        on_bad_row=on_bad_row,
-    )
-
-
-def model_options(config: RunConfig) -> dict[str, Any]:
-    """What a provider may want to know beyond its spec."""
-    names = ("num_ctx", "keep_alive", "cache_ttl", "timeout")
-    return {name: value for name in names if (value := getattr(config, name)) is not None}
-
-
-def versions(config: RunConfig) -> dict[str, str]:
-    """Of this package, Python, and whatever talks to the model."""
-    found = {"openstrawberry": __version__, "python": platform.python_version()}
-    for package in _packages(config.providers):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _packages(providers: Sequence[str]) -> Iterable[str]:
-    return dict.fromkeys(_SDKS[provider] for provider in providers if provider in _SDKS)

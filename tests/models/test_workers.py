@@ -12,7 +12,7 @@ import pytest
 
 from openstrawberry.chat import Delta, Message, OnDelta, Reply, Request
 from openstrawberry.errors import ProviderError
-from openstrawberry.models.registry import open_model
+from openstrawberry.models.registry import open_with, openings
 from openstrawberry.models.worker import Worker
 from openstrawberry.models.workers import Workers
 from tests.models.wires import ANTHROPIC, OPENAI, Wire, asked
@@ -33,9 +33,8 @@ def working(
 
     async def session() -> T:
         async with Server(handler) as server:
-            settings = wire.settings(server.url)
-            opening = {"spec": wire.spec, "settings": settings, "options": options}
-            model = Workers(open_model(wire.spec, settings), opening, count)
+            (opening,) = openings(wire.spec, wire.settings(server.url), **options)
+            model = Workers(open_with(opening), opening, count)
             try:
                 return await work(model, server)
             finally:
@@ -95,19 +94,18 @@ def test_an_error_crosses_over_with_all_that_the_retry_needs() -> None:
 
 
 def test_a_worker_that_is_killed_costs_its_requests_and_is_started_anew() -> None:
-    pids: list[int] = []
+    arrived = asyncio.Event()
     speaker = Speaker("openai", [Said("ok")] * 2)
 
     async def hear(received: Received) -> Answer:
-        if not pids:
-            pids.append(0)
+        if not arrived.is_set():
+            arrived.set()
             await asyncio.Event().wait()
         return speaker(received)
 
     async def talk(model: Workers, _: Server) -> str:
         asking = asyncio.create_task(model.complete(asked()))
-        while not pids:
-            await asyncio.sleep(0)
+        await arrived.wait()
         (process,) = [worker.process for worker in model.workers if worker.process]
         os.kill(process.pid, signal.SIGKILL)
         with pytest.raises(ProviderError, match="worker process ended") as caught:
@@ -157,14 +155,19 @@ def test_a_worker_drops_a_request_that_nobody_waits_for() -> None:
 
 def test_a_cancelled_request_leaves_the_worker_free() -> None:
     speaker = Speaker("openai", [Said("ok")])
-    answers = iter([Answer(fault="hang")])
+    arrived = asyncio.Event()
 
-    async def talk(model: Workers, server: Server) -> str:
+    def hear(received: Received) -> Answer:
+        if not arrived.is_set():
+            arrived.set()
+            return Answer(fault="hang")
+        return speaker(received)
+
+    async def talk(model: Workers, _: Server) -> str:
         asking = asyncio.create_task(model.complete(asked()))
-        while not server.requests:
-            await asyncio.sleep(0)
+        await arrived.wait()
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
         return (await model.complete(asked())).content
 
-    assert working(lambda received: next(answers, None) or speaker(received), talk, count=1) == "ok"
+    assert working(hear, talk, count=1) == "ok"

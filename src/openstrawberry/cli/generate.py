@@ -30,6 +30,7 @@ def command(
     engine: o.Engine = None,
     deadline: o.Deadline = None,
     concurrency: o.Concurrency = None,
+    workers: o.Workers = None,
     requests_per_minute: o.RequestsPerMinute = None,
     tokens_per_minute: o.TokensPerMinute = None,
     max_turns: o.MaxTurns = None,

@@ -41,6 +41,9 @@ Fresh = Annotated[
         "--fresh/--no-fresh", help="Ask everything again: start a new run, and use no reply of an earlier one."
     ),
 ]
+Workers = Annotated[
+    int | None, typer.Option(help="Processes that send the requests, where one cannot keep up (default: 1).")
+]
 RequestsPerMinute = Annotated[
     float | None, typer.Option(help="Most requests a minute, for each model and key (default: as its provider allows).")
 ]

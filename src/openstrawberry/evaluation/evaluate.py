@@ -23,9 +23,10 @@ from openstrawberry.evaluation.methods import Entry, entries, find
 from openstrawberry.evaluation.report import Baseline, Report, against_baseline, read_report, save
 from openstrawberry.evaluation.rows import Row
 from openstrawberry.evaluation.score import score
-from openstrawberry.generate import Run, model_options, versions
+from openstrawberry.generate import Run
 from openstrawberry.models.gate import Gate
 from openstrawberry.models.opening import open_members
+from openstrawberry.pieces import model_options, versions
 from openstrawberry.problems.load import load_problems
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings

@@ -18,7 +18,8 @@ from typing import Any
 from openstrawberry.chat import Message, Request
 from openstrawberry.errors import ProviderError, StrawberryError
 from openstrawberry.models.model import Model
-from openstrawberry.models.registry import open_model
+from openstrawberry.models.provider import Opening
+from openstrawberry.models.registry import open_with
 from openstrawberry.models.workers import Said, frame, read_frame
 
 
@@ -76,12 +77,12 @@ def _told(error: ProviderError) -> Mapping[str, Any]:
 async def serve(connection: socket.socket) -> None:
     """Answers until the other end is closed."""
     reader, writer = await asyncio.open_connection(sock=connection)
-    opening = await read_frame(reader)
+    opening: Opening = await read_frame(reader)
 
     def heard(headers: Mapping[str, str]) -> None:
         writer.write(frame(("heard", 0, headers)))
 
-    model = open_model(opening["spec"], opening["settings"], **opening["options"], heard=heard)
+    model = open_with(replace(opening, options=replace(opening.options, heard=heard)))
     worker = Worker(model, writer)
     try:
         while True:

@@ -14,13 +14,14 @@ import socket
 import sys
 import zlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from openstrawberry.chat import Message, OnDelta, Reply, Request
 from openstrawberry.errors import ProviderError, SetupError
 from openstrawberry.models.model import Model
+from openstrawberry.models.provider import Opening
 
 REMEMBERED = 8192  # conversations that parent and worker both keep
 _LENGTH = 4
@@ -71,16 +72,15 @@ class Said:
 
 
 class Workers:
-    """The model `model`, asked by `count` processes that open it as `opening` says: see `worker.py`.
+    """The model `model`, asked by `count` processes that open it from the same `opening`: see `worker.py`.
 
     `model` is the same model in this process: it says its spec, and is never asked.
     """
 
-    def __init__(self, model: Model, opening: Mapping[str, Any], count: int) -> None:
-        heard = opening.get("options", {}).get("heard")
+    def __init__(self, model: Model, opening: Opening, count: int) -> None:
         self._model = model
-        self._opening = {**opening, "options": {k: v for k, v in opening.get("options", {}).items() if k != "heard"}}
-        self.workers = [_Worker(self._opening, heard) for _ in range(count)]
+        alone = replace(opening, options=replace(opening.options, heard=None))
+        self.workers = [_Worker(alone, opening.options.heard) for _ in range(count)]
 
     @property
     def spec(self) -> str:
@@ -102,7 +102,7 @@ class Workers:
 class _Worker:
     """One process, started when it is first asked."""
 
-    def __init__(self, opening: Mapping[str, Any], heard: Any) -> None:
+    def __init__(self, opening: Opening, heard: Callable[[Mapping[str, str]], None] | None) -> None:
         self._opening = opening
         self._heard = heard
         self._starting = asyncio.Lock()

@@ -1,0 +1,66 @@
+"""From a `RunConfig` to the pieces of a run: its strategy, its problems, what a provider is told, and versions."""
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from openstrawberry import __version__
+from openstrawberry.config import RunConfig
+from openstrawberry.problems.load import load_problems
+from openstrawberry.problems.problem import Problem
+from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
+from openstrawberry.strategies.strategy import Strategy
+from openstrawberry.verifiers.catalogue import VERIFIERS
+
+_SDKS = {
+    "openai": "openai",
+    "azure": "openai",
+    "anthropic": "anthropic",
+    "gemini": "google-genai",
+    "groq": "groq",
+    "ollama": "ollama",
+    "hf": "transformers",
+    "berry": "onnxruntime",
+}
+
+
+def strategy_of(config: RunConfig) -> Strategy:
+    """The strategy that is asked for, with its options."""
+    kind = STRATEGIES.load(config.strategy)
+    return open_strategy(config.strategy, config.options_for(kind.model_fields))
+
+
+def problems_of(config: RunConfig, on_bad_row: Callable[[str], None] | None = None) -> Iterator[Problem]:
+    """The problems of the config's source, streamed."""
+    return load_problems(
+        config.problems,
+        question_column=config.question_column,
+        answer_column=config.answer_column,
+        limit=config.limit,
+        seed=config.seed,
+        skip_bad_rows=config.skip_bad_rows,
+        known_verifiers=VERIFIERS.names(),
+        on_bad_row=on_bad_row,
+    )
+
+
+def model_options(config: RunConfig) -> dict[str, Any]:
+    """What a provider may want to know beyond its spec."""
+    names = ("num_ctx", "keep_alive", "cache_ttl", "timeout")
+    return {name: value for name in names if (value := getattr(config, name)) is not None}
+
+
+def versions(config: RunConfig) -> dict[str, str]:
+    """Of this package, Python, and whatever talks to the model."""
+    found = {"openstrawberry": __version__, "python": platform.python_version()}
+    for package in _packages(config.providers):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _packages(providers: Sequence[str]) -> Iterable[str]:
+    return dict.fromkeys(_SDKS[provider] for provider in providers if provider in _SDKS)
