@@ -10,6 +10,7 @@ from openstrawberry.evaluation.page import Document, Figure, Paragraph, Section,
 from openstrawberry.evaluation.plots import Point, lines
 from openstrawberry.store.files import write_whole
 
+SHOWN = 5  # columns of rounds on a terminal: before, and the newest ones
 Block = Paragraph | Table | Figure
 
 
@@ -29,6 +30,30 @@ def report(lineage: Lineage, ladder: Ladder) -> Document:
     ]
     sections.append(Section("Rounds", [_rounds(lineage)]))
     return Document(f"{lineage.student}: {len(lineage.accepted) - 1} accepted rounds", sections)
+
+
+def brief(lineage: Lineage, ladder: Ladder) -> Document:
+    """What fits on a terminal: how far it climbed, and every size before and after the newest rounds."""
+    return Document(
+        f"{lineage.student}: {len(lineage.accepted) - 1} accepted rounds",
+        [Section("", _headline(lineage, ladder)), *(_sizes(lineage, ladder, family) for family in ladder.rungs)],
+    )
+
+
+def _sizes(lineage: Lineage, ladder: Ladder, family: str) -> Section:
+    rounds = [(number, scores) for number, _, scores in lineage.accepted]
+    shown = rounds if len(rounds) <= SHOWN else [rounds[0], *rounds[1 - SHOWN :]]
+    rungs = [rung for rung in ladder.rungs[family] if any(rung in scores for _, scores in shown)]
+    header = ["size", *(f"round {number}" if number else "before" for number, _ in shown)]
+    rows = [[rung.size, *(_both(scores, rung) for _, scores in shown)] for rung in rungs]
+    title = f"{family}: held-out problems right, and right in every step, in %"
+    return Section(title, [Table(header, rows)])
+
+
+def _both(scores: Scores, rung: Rung) -> str:
+    if rung not in scores or not scores[rung].results:
+        return ""
+    return f"{100 * scores[rung].share():.1f} · {100 * scores[rung].share(clean=True):.1f}"
 
 
 def _headline(lineage: Lineage, ladder: Ladder) -> list[Block]:

@@ -102,10 +102,10 @@ class TextLoop:
         self.bar.stop()
 
     def finish(self, lineage: "Lineage", ladder: "Ladder") -> None:
-        """The report, and where its page is."""
-        from openstrawberry.bootstrap.report import report
+        """The report in brief, and where its page is."""
+        from openstrawberry.bootstrap.report import brief
 
-        show_document(self.console, report(lineage, ladder))
+        show_document(self.console, brief(lineage, ladder))
         self.console.print()
         for name, value in (
             ("page", f"{lineage.loop.out}/report.html"),
