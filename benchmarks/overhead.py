@@ -93,7 +93,11 @@ def ours(case: Case, url: str) -> dict[str, float]:
 
     async def go(folder: str) -> None:
         config = RunConfig(
-            model=f"compat:served@{url}", out=Path(folder) / "run", samples=1, concurrency=case.concurrency
+            model=f"compat:served@{url}",
+            out=Path(folder) / "run",
+            samples=1,
+            concurrency=case.concurrency,
+            max_turns=case.turns,
         )
         problems = [Problem(question=f"Question {n}?", answer="3", verifier="numeric") for n in range(case.traces)]
         run = Run(config, Settings({}), hear, stream=case.stream, problems=problems)

@@ -1,6 +1,7 @@
 """Many jobs on one loop: bounded, and read no faster than they finish."""
 
 import asyncio
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -63,3 +64,16 @@ def test_the_first_error_stops_everything() -> None:
     with pytest.raises(ValueError, match="enough"):
         asyncio.run(run_pool(range(1000), work, concurrency=4))
     assert len(started) < 20
+
+
+def test_the_collector_is_left_as_it_was() -> None:
+    before = gc.get_threshold()
+    seen: list[tuple[int, int, int]] = []
+
+    async def work(_: int) -> None:
+        seen.append(gc.get_threshold())
+
+    asyncio.run(run_pool([1], work, 1))
+    assert seen[0][0] > before[0]
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
