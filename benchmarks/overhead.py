@@ -6,7 +6,7 @@ A loopback server in a process of its own answers every request after a fixed la
 `strawberry generate`: strategy, reply record on disk, retry, SDK, verdict, run directory. `bare` replays the same
 conversations through `AsyncOpenAI().chat.completions.create`, with the same number in flight, and keeps nothing. Each
 runs in a fresh process. Ideal wall time is requests x latency / concurrency; wall is taken from the first request to
-the last reply, CPU over the whole run of the client process, imports excluded.
+the last reply, CPU over the whole run of the client process and its workers, imports excluded.
 """
 
 import argparse
@@ -34,6 +34,7 @@ class Case:
     traces: int
     turns: int
     stream: bool = False
+    workers: int = 1
 
     @property
     def requests(self) -> int:
@@ -54,6 +55,7 @@ CASES = (
     Case(256, 1.0, 768, 20),
     Case(512, 0.3, 1024, 20),
     Case(512, 0.3, 1024, 20, stream=True),
+    Case(512, 0.3, 1024, 20, workers=2),
 )
 
 
@@ -98,6 +100,7 @@ def ours(case: Case, url: str) -> dict[str, float]:
             samples=1,
             concurrency=case.concurrency,
             max_turns=case.turns,
+            workers=case.workers,
         )
         problems = [Problem(question=f"Question {n}?", answer="3", verifier="numeric") for n in range(case.traces)]
         run = Run(config, Settings({}), hear, stream=case.stream, problems=problems)
@@ -109,7 +112,8 @@ def ours(case: Case, url: str) -> dict[str, float]:
         cpu = time.process_time()
         asyncio.run(go(folder))
         cpu = time.process_time() - cpu
-    return {"wall": moments[-1] - moments[0], "cpu": cpu}
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"wall": moments[-1] - moments[0], "cpu": cpu + children.ru_utime + children.ru_stime}
 
 
 def bare(case: Case, url: str) -> dict[str, float]:
@@ -174,7 +178,8 @@ def line(case: Case) -> str:
     cpu, bare_cpu = (1000 * row["cpu"] / case.requests for row in (mine, theirs))
     wall, bare_wall = (row["wall"] / case.ideal for row in (mine, theirs))
     return (
-        f"| {case.concurrency} | {case.latency:g} s | {case.turns} | {'yes' if case.stream else 'no'} | {wall:.2f} | "
+        f"| {case.concurrency}{f', {case.workers} workers' if case.workers > 1 else ''} | {case.latency:g} s | "
+        f"{case.turns} | {'yes' if case.stream else 'no'} | {wall:.2f} | "
         f"{bare_wall:.2f} | {cpu:.2f} | {bare_cpu:.2f} | {cpu / bare_cpu:.2f} | {mine['memory']:.0f} |"
     )
 

@@ -188,6 +188,13 @@ def test_several_models_share_a_run_and_each_turn_says_who_answered(tmp_path: Pa
     assert {trace.model for trace in traces} == {"compat:a,compat:b"}
 
 
+def test_worker_processes_send_what_the_run_asks_for(tmp_path: Path) -> None:
+    summary = generate(tmp_path, lambda received: FINAL, problems=40, concurrency=16, workers=2)
+    assert (summary.statuses, summary.failed) == ({"correct": 40}, 0)
+    with pytest.raises(SetupError, match="leave it out with berry"):
+        Run(RunConfig(out=tmp_path / "other", workers=2), Settings({}))
+
+
 def test_the_flag_for_requests_a_minute_paces_a_run(tmp_path: Path) -> None:
     moments: list[float] = []
 
