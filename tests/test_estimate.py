@@ -35,8 +35,8 @@ def sent(config: RunConfig) -> tuple[list[Request], Run]:
         run = Run(config, NONE, problems=PROBLEMS)
         try:
             await run.run()
-            assert isinstance(run._base, ScriptedModel)
-            return run._base.requests, run
+            assert isinstance(run.calls.members[0].model, ScriptedModel)
+            return run.calls.members[0].model.requests, run
         finally:
             await run.close()
 

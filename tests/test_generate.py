@@ -204,3 +204,9 @@ def test_the_flag_for_requests_a_minute_paces_a_run(tmp_path: Path) -> None:
 
     generate(tmp_path, answer, problems=24, concurrency=24, requests_per_minute=600)
     assert moments[-1] - moments[0] >= 1.0  # a second's worth at once, and then ten a second
+
+
+@pytest.mark.parametrize("spec", ["", " , "])
+def test_no_model_at_all_is_said_in_one_sentence(tmp_path: Path, spec: str) -> None:
+    with pytest.raises(SetupError, match="No model is named: write --model"):
+        Run(RunConfig(model=spec, out=tmp_path / "run"), Settings({}))

@@ -27,7 +27,8 @@ from openstrawberry.store.run import RunDirectory
 
 
 class Calls:
-    """All calls of one run. `roster` is told which traces are at work; `spec` names the model, or all that share it.
+    """All calls of one run. `roster` is told which traces are at work; `spec` names the model, or all that share it,
+    and `members` are they.
 
     Args:
         policy: how calls are retried, instead of the config's `attempts`.
@@ -44,7 +45,7 @@ class Calls:
         self._prices = Prices(config.prices, settings)
         if config.budget_usd is not None and self._prices.of(config.model) is None:
             raise SetupError(unpriced(config.model))
-        self.spec, self._members = open_members(
+        self.spec, self.members = open_members(
             config.model, settings, self._gate, workers=config.workers, **model_options(config)
         )
         self._api = self._batch_api() if config.engine == "batch" else None
@@ -57,7 +58,7 @@ class Calls:
     @property
     def weights(self) -> str:
         """Which weights are asked, where they lie here: they may change under the same name."""
-        return ",".join(filter(None, (getattr(member.model, "fingerprint", "") for member in self._members)))
+        return ",".join(filter(None, (getattr(member.model, "fingerprint", "") for member in self.members)))
 
     @property
     def batches(self) -> int:
@@ -66,25 +67,35 @@ class Calls:
 
     def recorded(self, directory: RunDirectory, on_retry: OnRetry, tell: Emit) -> Recorded:
         """The model as the run asks it; replies, budget and batches are kept in `directory`."""
-        config = self._config
+        config, entries = self._config, directory.batches.entries()
+        if entries and self._api is None:
+            raise SetupError(
+                f"{len(entries)} {'batch' if len(entries) == 1 else 'batches'} of this run went to the provider: add "
+                "--engine batch to pick up what was paid for, or choose another folder with --out."
+            )
         if config.budget_usd is not None or config.budget_tokens is not None:
+            if directory.unbudgeted:
+                raise SetupError(
+                    "Batches of this run went to the provider without a budget, so what they cost is not known yet: "
+                    "leave the budget out until they are done."
+                )
             self.budget = Budget(directory, config.budget_usd, config.budget_tokens)
         money = Money(self._prices.of, self.budget, config.cache_ttl or "5m")
         waves = partial(self._in_waves, self._api, directory, on_retry, tell, money) if self._api else None
-        return compose(self._members, directory, self._policy, on_retry, spec=self.spec, money=money, waves=waves)
+        return compose(self.members, directory, self._policy, on_retry, spec=self.spec, money=money, waves=waves)
 
     def _gate(self, provider: str) -> Gate:
         pace = Pace(self._config.requests_per_minute, self._config.tokens_per_minute)
         return Gate(provider, self._config.concurrency, pace, patience=self._policy.total)
 
     def _batch_api(self) -> BatchApi:
-        if len(self._members) > 1:
+        if len(self.members) > 1:
             raise SetupError(
                 "A batch goes to one model under one key: name one in --model, or leave out --engine batch."
             )
         if self._config.workers > 1:
             raise SetupError("--workers is for live calls: leave it out, or leave out --engine batch.")
-        return batches_of(self._members[0].model)
+        return batches_of(self.members[0].model)
 
     def _in_waves(
         self, api: BatchApi, directory: RunDirectory, on_retry: OnRetry, tell: Emit, money: Money, live: Model
@@ -100,6 +111,6 @@ class Calls:
             priced=lambda reply: money.halved(reply, live.spec),
         )
         resumed = directory.resumed and directory.worth_keeping
-        around = partial(money.capped, money.price(live.spec))
+        around = partial(money.capped, spec=live.spec)
         self._waves = Waves(live, api, directory.batches, directory, self.roster, plan, around, resumed)
         return self._waves

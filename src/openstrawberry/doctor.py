@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 
 from openstrawberry.chat import Message, Request
 from openstrawberry.errors import ProviderError, SetupError, StrawberryError
@@ -27,9 +28,9 @@ _ALIVE = re.compile(r"max_tokens or model output limit", re.IGNORECASE)  # a mod
 class Finding:
     """One provider's row.
 
-    `state`: `ready`, `no key`, `no address`, `not running`, or `trouble`; `detail` says more. `asked` names the model
-    that got the tiny call, `latency_s` is the time it took, None where none was made or none succeeded. `limits` are
-    what is left of each allowance, as the headers of that call told it.
+    `state`: `ready`, `no key`, `no address`, `not installed`, `not running`, or `trouble`; `detail` says more. `asked`
+    names the model that got the tiny call, `latency_s` is the time it took, None where none was made or none succeeded.
+    `limits` are what is left of each allowance, as the headers of that call told it.
     """
 
     provider: ProviderState
@@ -61,6 +62,8 @@ async def _look(provider: ProviderState, settings: Settings) -> Finding:
 
 
 async def _list(provider: ProviderState, settings: Settings) -> Finding:
+    if provider.name == "hf" and not all(find_spec(package) for package in ("torch", "transformers")):
+        return Finding(provider, "not installed", detail='run pip install "openstrawberry[hf]"')
     if not provider.listable:
         return Finding(provider, "ready", provider.models)
     try:

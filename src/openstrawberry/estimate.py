@@ -5,8 +5,9 @@ it asks. What models would say is not known, so everything is told three times: 
 the settings allow, and a guess between them whose assumptions are stated. Nothing is taken off for prompt caches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from statistics import fmean
 
@@ -14,8 +15,8 @@ from openstrawberry.chat import Request, Usage
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.stepper import Stepper
 from openstrawberry.errors import SetupError
+from openstrawberry.models.model import specs_in
 from openstrawberry.models.pricelist import Prices
-from openstrawberry.models.prices import Price
 from openstrawberry.models.registry import full_spec
 from openstrawberry.pieces import problems_of, strategy_of
 from openstrawberry.problems.problem import Problem
@@ -30,6 +31,7 @@ USUAL_REPLY = 200  # tokens
 PLAYED_TURNS = 12
 PLAYED_PROBLEMS = 200
 NO_ANSWER = "I take one small step."
+Cost = Callable[[Usage], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,11 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
     most = None if None in turns else max(turn for turn in turns if turn is not None)
 
     def column(turns: int, reply: int, samples: int) -> Column:
-        return _column(turns, min(reply, config.reply_tokens), total * samples, first, later, price)
+        cost = partial(price.cost, batch=config.engine == "batch") if price else None
+        return _column(turns, min(reply, config.reply_tokens), total * samples, first, later, cost)
 
     return Estimate(
-        spec=full_spec(config.model, settings),
+        spec=",".join(full_spec(part, settings) for part in specs_in(config.model)),
         strategy=strategy.name,
         request=_request(played[0][0][0], config),
         problems=total,
@@ -90,11 +93,11 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
     )
 
 
-def _column(turns: int, reply: int, traces: int, first: float, later: float, price: Price | None) -> Column:
+def _column(turns: int, reply: int, traces: int, first: float, later: float, cost: Cost | None) -> Column:
     """The sums over all traces; each turn reads everything said before. `first`, `later`: bytes of the prompts."""
     prompts = [round((first + turn * later) / BYTES_PER_TOKEN) + turn * reply for turn in range(turns)]
-    costs = [price.cost(Usage(input=prompt, output=reply, reasoning=0)) if price else None for prompt in prompts]
-    known = [cost for cost in costs if cost is not None]
+    costs = [cost(Usage(input=prompt, output=reply, reasoning=0)) if cost else None for prompt in prompts]
+    known = [each for each in costs if each is not None]
     return Column(
         turns,
         reply,

@@ -32,6 +32,7 @@ from openstrawberry.store.run import RunDirectory, digest_of
 from openstrawberry.store.summary import Summary, summarise
 from openstrawberry.verifiers.catalogue import Verifiers
 
+FIRST_WAVE = 64  # traces that may fail before a new run is said to be set up wrongly
 STOPPING = ("quota", "budget")  # kinds of failure that every further trace would run into
 
 BERRY_ONLY_KNOWS = (
@@ -74,7 +75,7 @@ class Run:
         self.skipped_rows: list[str] = []
         self.total = self._count()
         self._emit = emit
-        self._calls = Calls(config, settings, policy, plan)
+        self.calls = Calls(config, settings, policy, plan)
         self.verifiers = Verifiers(forced=config.verifier or "")
         identity = self._identity()
         digest = digest_of(identity)
@@ -88,7 +89,7 @@ class Run:
             )
         self.directory = RunDirectory(path, identity, self._document())
         self.stopped = ""
-        self.model = self._calls.recorded(self.directory, self._retried, self._tell)
+        self.model = self.calls.recorded(self.directory, self._retried, self._tell)
         self.setting = Setting(
             strategy=self.strategy,
             prompts=self.prompts,
@@ -99,6 +100,7 @@ class Run:
             identity=digest,
             stream=stream,
             versions=json.dumps(versions(config)),
+            resumed=self.directory.resumed,
             emit=self._tell,
         )
         self._decider = Decider(Band(samples=config.samples)) if config.until_decided else None
@@ -137,14 +139,14 @@ class Run:
     async def _make(self, job: tuple[Problem, int]) -> None:
         problem, sample = job
         try:
-            with self._calls.roster.trace():
+            with self.calls.roster.trace():
                 trace = await drive(self.setting, problem, sample)
             await self.directory.add(trace)
             if self._decider is not None:
                 self._decider.add(trace)
             if trace.stop == "error" and not self.setting.proven:
                 self._first_failures.append(trace.error.message)
-                self._refuse_if_nothing_works(wave=max(3, self.config.concurrency))
+                self._refuse_if_nothing_works(wave=max(3, min(self.config.concurrency, FIRST_WAVE)))
             if trace.error.kind in STOPPING:
                 self._stop(trace.error.message)
             self._made += 1
@@ -165,9 +167,11 @@ class Run:
 
     async def close(self) -> None:
         """Waits for the disk and releases model, verifiers and directory."""
-        await self.model.close()
-        await self.verifiers.close()
-        await self.directory.close()
+        try:
+            await self.model.close()
+            await self.verifiers.close()
+        finally:
+            await self.directory.close()
 
     def problems(self, on_bad_row: Callable[[str], None] | None = None) -> Iterator[Problem]:
         """The problems of this run, streamed; `on_bad_row` is told of each row that is left out."""
@@ -208,12 +212,12 @@ class Run:
     @property
     def batches(self) -> int:
         """Batches at the provider whose results the next command of this run picks up."""
-        return self._calls.batches
+        return self.calls.batches
 
     @property
     def budget(self) -> Budget | None:
         """What this run may spend, where that is limited."""
-        return self._calls.budget
+        return self.calls.budget
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, Batched):
@@ -233,7 +237,7 @@ class Run:
         config = self.config
         resumable = set(self.strategy.RESUMABLE)
         return {
-            "model": without_address(self._calls.spec),
+            "model": without_address(self.calls.spec),
             "strategy": self.strategy.name,
             "options": self.strategy.model_dump(exclude=resumable),
             "prompts": self.prompts.name,
@@ -244,7 +248,7 @@ class Run:
             "reasoning": config.reasoning,
             "seed": config.seed,
             "num_ctx": config.num_ctx,
-            "weights": self._calls.weights,
+            "weights": self.calls.weights,
         }
 
     def _document(self) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def test_an_interrupted_fresh_run_goes_on_without_paying_twice(shell: Shell) -> 
     ("fresh", "arguments", "expected"),
     [
         (False, ["generate", "--samples", "2"], ["generate", "--samples", "2"]),
-        (True, ["generate", "--fresh"], ["generate"]),
+        (True, ["generate", "--fresh"], ["generate", "--no-fresh"]),
         (True, ["generate", "--config", "run.yaml"], ["generate", "--config", "run.yaml", "--no-fresh"]),
     ],
     ids=["plain", "flag", "file"],

@@ -208,3 +208,12 @@ def test_the_embedded_model_from_problems_to_rows(shell: Shell) -> None:
         item = recognise(row["question"])
         assert item is not None
         assert (item.split, row["family"], row["difficulty"]) == ("train", "add", 2.0)
+
+
+def test_a_file_that_no_selection_wrote_is_never_replaced(sometimes: Shell) -> None:
+    sometimes.generate("--samples", 8)
+    notes = sometimes.folder / "notes.yaml"
+    notes.write_text("mine: true\n")
+    done = sometimes.strawberry("select", sometimes.run, "--out", notes)
+    assert (done.code, notes.read_text()) == (1, "mine: true\n")
+    assert done.err.strip().endswith("choose another file with --out.")

@@ -304,6 +304,26 @@ def test_what_stands_before_the_door_may_let_requests_in_one_by_one(tmp_path: Pa
     assert handler.sizes == [2, 2, 2]
 
 
+def test_a_first_request_that_must_be_asked_again_still_goes_before_all_others(tmp_path: Path) -> None:
+    """The others wait with it: else they fill a budget that its second attempt needs."""
+    room = asyncio.Semaphore(2)
+    first = iter([True])
+
+    class Narrow(Watched):
+        async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
+            async with room:
+                if next(first, False):
+                    raise ProviderError("Slow down.", provider="openai", kind="rate_limit", retry_after=0.01)
+                return await super().complete(request, on_delta)
+
+    async def work(model: Recorded, roster: Roster) -> list[Reply]:
+        return list(await asyncio.gather(*(model.complete(numbered(number)) for number in range(7))))
+
+    narrow = partial(Narrow, ends=[])
+    handler = BatchServer("openai", stepping(1))
+    assert len(asyncio.run(by_hand(tmp_path, handler, work, None, narrow, proven=False, before=narrow))) == 7
+
+
 @pytest.mark.parametrize("dialect", ["openai", "azure", "groq", "mistral"])
 def test_a_batch_that_fails_as_a_whole_is_the_set_up_if_no_batch_has_worked(tmp_path: Path, dialect: str) -> None:
     handler = BatchServer(dialect, turn_down=lambda batch: ("invalid", "This model takes no batches."))

@@ -93,6 +93,24 @@ def test_geminis_retry_info_is_read_from_the_body() -> None:
     assert failed(GEMINI, Answer.of(body, 429)).kind == "quota"
 
 
+def test_a_minutes_limit_that_speaks_of_billing_is_no_empty_account() -> None:
+    said = (
+        "Rate limit reached for model `x` on tokens per minute (TPM): Limit 6000. Please try again in 4.77s. Need more "
+        "tokens? Upgrade to Dev Tier today at https://console.groq.com/settings/billing"
+    )
+    error = failed(GROQ, failure("openai", 429, said, "rate_limit_exceeded"))
+    assert (error.kind, error.retry_after) == ("rate_limit", 4.77)
+    minute = {"quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"}
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "26s"}
+    told = "You exceeded your current quota, please check your plan and billing details."
+    body = {"error": {"code": 429, "message": told, "details": [{"violations": [minute]}, info]}}
+    error = failed(GEMINI, Answer.of(body, 429))
+    assert (error.kind, error.retry_after) == ("rate_limit", 26)
+    day = {"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}
+    body = {"error": {"code": 429, "message": told, "details": [{"violations": [day]}, info]}}
+    assert failed(GEMINI, Answer.of(body, 429)).kind == "quota"
+
+
 @pytest.mark.parametrize("wire", [OPENAI, AZURE, GROQ, COMPAT], ids=str)
 def test_an_empty_account_is_not_a_rate_limit(wire: Wire) -> None:
     said = "You exceeded your current quota, please check your plan and billing details."

@@ -14,7 +14,7 @@ from openstrawberry.chat import Delta, Message, OnDelta, Reply, Request
 from openstrawberry.errors import ProviderError
 from openstrawberry.models.registry import open_with, openings
 from openstrawberry.models.worker import Worker
-from openstrawberry.models.workers import Workers
+from openstrawberry.models.workers import Workers, read_frame
 from tests.models.wires import ANTHROPIC, OPENAI, Wire, asked
 from tests.servers.dialects import Said, Speaker
 from tests.servers.http import Answer, Handler, Received, Server
@@ -90,6 +90,7 @@ def test_an_error_crosses_over_with_all_that_the_retry_needs() -> None:
 
     error = working(busy, talk)
     assert (error.kind, error.status, error.retry_after, error.provider) == ("rate_limit", 429, 7.0, "openai")
+    assert error.unbilled
     assert str(error).endswith(error.hint)
 
 
@@ -114,6 +115,34 @@ def test_a_worker_that_is_killed_costs_its_requests_and_is_started_anew() -> Non
         return (await model.complete(asked())).content
 
     assert working(hear, talk) == "ok"
+
+
+class Faulty:
+    """A model with a fault of its own."""
+
+    spec = "faulty"
+
+    async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
+        raise ZeroDivisionError("a fault")
+
+    async def close(self) -> None: ...
+
+
+def test_a_fault_in_a_worker_reaches_whoever_waits() -> None:
+    async def session() -> tuple[str, int, str]:
+        ours, theirs = socket.socketpair()
+        _, writer = await asyncio.open_connection(sock=ours)
+        reader, other = await asyncio.open_connection(sock=theirs)
+        worker = Worker(Faulty(), writer)
+        worker.take(("ask", 1, replace(asked(), messages=()), 0, [("user", "One?", "")], False))
+        told: tuple[str, int, str] = await asyncio.wait_for(read_frame(reader), 10)
+        await worker.close()
+        for each in (writer, other):
+            each.close()
+            await each.wait_closed()
+        return told
+
+    assert asyncio.run(session()) == ("fault", 1, "ZeroDivisionError: a fault")
 
 
 class Endless:

@@ -9,6 +9,7 @@ import pytest
 
 from openstrawberry.chat import Reply, Usage
 from openstrawberry.models.budget import Amount, Spent
+from openstrawberry.store import ledger
 from openstrawberry.store.run import RunDirectory
 from openstrawberry.store.summary import summarise
 from tests.making import make_reply, make_trace
@@ -171,3 +172,17 @@ def test_a_trace_that_ran_out_of_budget_is_owed_and_not_among_the_finished(tmp_p
         assert (summary.owed, summary.failed, summary.statuses) == (1, 0, {"correct": 1})
 
     using(tmp_path, look)
+
+
+def test_what_lies_in_a_batch_stays_reserved_and_is_counted_once() -> None:
+    db = sqlite3.connect(":memory:")
+    db.execute("create table replies (key text primary key, reply text not null)")
+    ledger.open_ledger(db)
+    ledger.reserve(db, "in a batch", Amount(1.0, 1000))
+    ledger.reserve(db, "under way", Amount(2.0, 2000))
+    ledger.open_ledger(db, {"in a batch"})  # the next command
+    assert (ledger.spent(db).counted_usd, ledger.spent(db).counted_tokens) == (3.0, 3000)
+    assert not ledger.unreserved(db, ["in a batch"])
+    assert ledger.unreserved(db, ["in a batch", "put in without a budget"])
+    ledger.count(db, "in a batch", Reply(content="x", usage=Usage(input=5, output=5), cost_usd=0.1))
+    assert (ledger.spent(db).counted_usd, ledger.spent(db).counted_tokens) == (2.1, 2010)

@@ -29,7 +29,7 @@ def show_doctor(findings: list[Finding], records: Records, json: bool) -> None:
         console.print()
         console.print(Text("not set up", "bold"))
     for one in absent:
-        said = one.detail if one.state.startswith("no ") else _advice(one)
+        said = _advice(one) if one.state == "not running" else one.detail
         _print(console, f"{one.provider.name:<12} ", f"{one.state}: {said}", "dim")
     console.print()
     console.print(_records(records))

@@ -100,6 +100,9 @@ def run_command(flags: dict[str, Any], json: bool, watch: bool) -> None:
     if run.budget is not None and run.budget.short:
         again = shlex.join(["strawberry", *with_flag(resuming(sys.argv[1:], run.config), *run.budget.more().split())])
         print(f"strawberry: The budget is used up; everything so far is kept. Go on with: {again}", file=sys.stderr)
+    elif config.fresh and summary.owed:
+        again = shlex.join(["strawberry", *resuming(sys.argv[1:], config)])
+        print(f"strawberry: Go on with this run, and not with a fresh one: {again}", file=sys.stderr)
     if summary.owed or summary.stopped:
         raise typer.Exit(3)
 
@@ -108,7 +111,7 @@ def resuming(arguments: list[str], config: "RunConfig") -> list[str]:
     """The arguments that go on with this run: a fresh one is not begun afresh once more, wherever it was asked for."""
     if not config.fresh:
         return arguments
-    return [each for each in arguments if each != "--fresh"] + ([] if "--fresh" in arguments else ["--no-fresh"])
+    return [each for each in arguments if each != "--fresh"] + ["--no-fresh"]
 
 
 def with_flag(arguments: list[str], flag: str, value: str) -> list[str]:

@@ -152,6 +152,8 @@ class Batches:
         except ProviderError as error:
             if not error.retryable or error.kind == "rate_limit":  # certainly not there; else the next run looks for it
                 await self._journal.remove(entry.tag)
+            else:
+                error.unbilled = False  # of the call; the batch itself may be there
             self._dissolve(batch, self._grave(error))
             return None
         self._tell(batch, "submitted")
@@ -166,7 +168,11 @@ class Batches:
                 if not error.retryable or attempt >= self._patience.attempts(error):
                     raise
                 await self._patience.pause(error, attempt)
-            found = await self._patience.tried(self._api.find, entry, self._taken())
+            try:
+                found = await self._patience.tried(self._api.find, entry, self._taken())
+            except ProviderError as unseen:
+                unseen.unbilled = False
+                raise
             if found is not None:
                 return found
         raise AssertionError("unreachable")
@@ -213,6 +219,7 @@ class Batches:
             known = await self._fetched(batch)
         except ProviderError as error:
             if error.kind != "not_found":
+                error.unbilled = False  # of the look at it; the batch itself goes on
                 self._dissolve(batch, error)  # its entry stands: the next run looks again
                 return
             known = True  # the provider has forgotten it: what it still owes is asked again

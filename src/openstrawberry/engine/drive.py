@@ -54,7 +54,7 @@ class Setting:
 
     `models` names who plays each role; a role that is missing is played by the solver. `identity` (the run's digest)
     goes into trace ids and, with the number of a slot, into cache keys. `stream`: whether replies are streamed (and
-    `Streamed` events emitted).
+    `Streamed` events emitted). `resumed`: whether the run goes on with an earlier one's work.
     """
 
     strategy: Strategy
@@ -65,6 +65,7 @@ class Setting:
     seed: int = 0
     identity: str = ""
     stream: bool = False
+    resumed: bool = False
     versions: str = "{}"
     scorer: Callable[[Node], Awaitable[float]] | None = None
     emit: Emit = field(default=ignore)
@@ -242,7 +243,8 @@ class _Drive:
         return Checked(**verdict.model_dump(), method=answer.method)
 
     def _unless_proven(self, error: ProviderError) -> None:
-        if error.is_setup and not self.setting.proven:
+        known_to_work = self.setting.proven or (error.kind == "quota" and self.setting.resumed)
+        if error.is_setup and not known_to_work:
             raise SetupError(str(error)) from error
 
     def _broken_off(self, stop: Stop) -> Answer:

@@ -168,6 +168,8 @@ class Waves:
             return await self._lively(request)
         if self._first is None and not self._proven:
             return await self._ahead(request)
+        if self._first is not None and not self._first.done():
+            await asyncio.wait([self._first])  # it may have to be asked again, and must not find the budget taken
         try:
             return await self._door.complete(request)
         except Aside:

@@ -205,7 +205,7 @@ class Budgeted:
         try:
             reply = await self._model.complete(request, on_delta)
         except BaseException as error:
-            if isinstance(error, ProviderError) and error.unbilled:
+            if getattr(error, "unbilled", False):
                 await self._budget.release(ticket)
             else:
                 self._budget.settle(ticket, worst)

@@ -217,7 +217,7 @@ class Gate:
         return max((at - now for left, at in self._resets.values() if left < 1 and at > now), default=None)
 
     def _close(self, error: ProviderError) -> ProviderError:
-        wait = error.retry_after if error.retry_after is not None else self._reset()
+        wait = max((each for each in (error.retry_after, self._reset()) if each is not None), default=None)
         if wait is not None:
             hint = f"It resumes at {_hour(self._wall(), wait)}: run the same command then."
             error = _again(error, hint=hint, retry_after=wait)
@@ -235,6 +235,7 @@ def _again(error: ProviderError, hint: str | None = None, retry_after: float | N
         status=error.status,
         hint=error.hint if hint is None else hint,
         retry_after=error.retry_after if retry_after is None else retry_after,
+        unbilled=error.unbilled,
     )
 
 

@@ -4,10 +4,18 @@ Sits inside the retry, so that each attempt is let through by itself, and around
 for a wait (Retry-After) comes back here when the wait has passed; the gate has kept everybody else back as long.
 """
 
+import asyncio
+
 from openstrawberry.chat import OnDelta, Reply, Request
 from openstrawberry.errors import ProviderError
 from openstrawberry.models.gate import Gate
 from openstrawberry.models.model import Model
+
+
+class Unsent(asyncio.CancelledError):
+    """Cancelled while it waited to be sent: a budget takes back what it had reserved."""
+
+    unbilled = True
 
 
 class Limited:
@@ -32,7 +40,13 @@ class Limited:
         Raises:
             ProviderError: also `quota`, when nothing may be sent for longer than a run should wait.
         """
-        permit = await self._gate.enter(request)
+        try:
+            permit = await self._gate.enter(request)
+        except asyncio.CancelledError as error:
+            raise Unsent(*error.args) from None
+        except ProviderError as error:
+            error.unbilled = True
+            raise
         try:
             reply = await self._model.complete(request, on_delta)
         except ProviderError as error:

@@ -16,7 +16,7 @@ def without_address(spec: str) -> str:
 
 def specs_in(text: str) -> tuple[str, ...]:
     """The specs in `groq:llama,cerebras:llama`; a comma inside a name or a path does not part two."""
-    return tuple(part.strip() for part in _BETWEEN.split(text) if part.strip())
+    return tuple(part.strip() for part in _BETWEEN.split(text.strip(" ,")) if part.strip())
 
 
 class Model(Protocol):

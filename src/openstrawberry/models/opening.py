@@ -24,6 +24,8 @@ def open_members(
     Raises:
         SetupError: as `openings`; a model is named twice; or several processes are asked for where there is no network.
     """
+    if not specs_in(text):
+        raise SetupError("No model is named: write --model provider:NAME, such as ollama:mistral, or --model berry.")
     members: list[Member] = []
     specs: list[str] = []
     for part in specs_in(text):

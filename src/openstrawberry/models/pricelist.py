@@ -10,7 +10,6 @@ that is not the provider's, and an Azure deployment whose model `AZURE_OPENAI_MO
 """
 
 import functools
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -22,7 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openstrawberry.errors import SetupError
-from openstrawberry.models.model import without_address
+from openstrawberry.models.model import specs_in, without_address
 from openstrawberry.models.prices import FREE, Price, Rate, Rates, Tariff, now
 from openstrawberry.models.provider import Provider
 from openstrawberry.models.registry import find_provider, full_spec
@@ -36,7 +35,6 @@ OWN_SERVERS = frozenset({"compat", "ollama", "vllm"})
 HALF_IN_BATCHES = frozenset({"openai", "azure", "anthropic", "gemini", "groq", "mistral"})  # where no price is listed
 _LISTED_AS = {"gemini": "google"}
 _BATCH = {"processing": "batch"}
-_SEVERAL = re.compile(r",\s*(?=\w+:)")  # a file's name may have a comma in it
 
 
 class Line(BaseModel):
@@ -87,7 +85,7 @@ class Prices:
         Raises:
             SetupError: there is no such provider.
         """
-        tariffs = [self._tariff(full_spec(part, self._settings)) for part in _SEVERAL.split(spec)]
+        tariffs = [self._tariff(full_spec(part, self._settings)) for part in specs_in(spec)]
         known = [tariff for tariff in tariffs if tariff is not None and tariff(self._clock(), False)]
         return Price(*known, clock=self._clock) if len(known) == len(tariffs) else None
 

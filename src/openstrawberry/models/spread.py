@@ -5,6 +5,7 @@ prompt cache. It moves on only for as long as that member keeps it waiting, fail
 quota left; what was sent before is sent again as it is, since a conversation belongs to no provider.
 """
 
+import math
 import zlib
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ from openstrawberry.models.limits import Limited
 from openstrawberry.models.model import Model
 from openstrawberry.models.retry import Heard
 
+LOST = ("auth", "not_found")  # of a member that has answered before: a key was revoked, a model was taken away
 WORTH_MOVING = 1.0  # seconds; a shorter wait costs less than a prompt that is read from its start by another
 
 
@@ -28,6 +30,7 @@ class Spread:
     def __init__(self, members: Sequence[Model], gates: Sequence[Limited], spec: str) -> None:
         self._members = list(zip(members, gates, strict=True))
         self._spec = spec
+        self._answered: set[Model] = set()
 
     @property
     def spec(self) -> str:
@@ -47,19 +50,28 @@ class Spread:
             member, gate = _next(left, request)
             left.remove((member, gate))
             try:
-                return await member.complete(request, heard)
+                reply = await member.complete(request, heard)
             except ProviderError as error:
-                if not error.retryable and error.kind != "quota":
+                gone = error.kind in LOST and member in self._answered
+                if not error.retryable and error.kind != "quota" and not gone:
                     raise
                 errors.append(error)
+            else:
+                self._answered.add(member)
+                return reply
             if left and heard is not None:
                 heard.restart()
-        raise min(errors, key=lambda error: (not error.retryable, error.retry_after or 0.0))
+        raise min(errors, key=_back)
 
     async def close(self) -> None:
         """Closes all members."""
         for member, _ in self._members:
             await member.close()
+
+
+def _back(error: ProviderError) -> tuple[bool, float]:
+    """Orders errors by when their member may answer again."""
+    return not error.retryable, math.inf if error.retry_after is None else error.retry_after
 
 
 def _next(left: Sequence[tuple[Model, Limited]], request: Request) -> tuple[Model, Limited]:

@@ -4,9 +4,9 @@ record      a reply that is on disk is replayed, every new one is on disk before
 waves       only in batch runs: batches stand in for live calls
 retry       one policy for all providers
 spread      where several models or keys share the load
+budget      each attempt reserves its worst case before it is sent; outside the limits, so that what they let through
+            is sent at that moment, and a Retry-After is kept
 limits      nothing is sent before the provider is ready for it
-budget      each attempt reserves its worst case before it is sent; inside the limits, so that nothing that still
-            queues holds money that others could use
 guard       a reply that no trace can use is an error
 price       what a reply costs is written on it
 provider    the SDK
@@ -50,13 +50,13 @@ class Money:
     cache_ttl: str = "5m"
 
     def counted(self, model: Model) -> Model:
-        """`model` with its guard, its price and its share of the budget."""
+        """`model` with its guard and its price."""
         price = self.price(model.spec)
-        return self.capped(price, Guarded(Priced(model, price, self.cache_ttl) if price else model))
+        return Guarded(Priced(model, price, self.cache_ttl) if price else model)
 
-    def capped(self, price: Price | None, model: Model) -> Model:
+    def capped(self, model: Model, spec: str) -> Model:
         """`model` within the budget, if there is one; in batches too the price of a live call is reserved."""
-        return Budgeted(model, self.budget, price, self.cache_ttl) if self.budget else model
+        return Budgeted(model, self.budget, self.price(spec), self.cache_ttl) if self.budget else model
 
     def halved(self, reply: Reply, spec: str) -> Reply:
         """A reply from a batch with what it cost there."""
@@ -84,6 +84,7 @@ def compose(
 
 def _asked(model: Model | Sequence[Member], spec: str, money: Money) -> Model:
     if not isinstance(model, Sequence):
-        return money.counted(model)
+        return money.capped(money.counted(model), model.spec)
     gates = [Limited(money.counted(member.model), member.gate) for member in model]
-    return gates[0] if len(gates) == 1 else Spread(gates, gates, spec)
+    capped = [money.capped(gate, gate.spec) for gate in gates]
+    return capped[0] if len(capped) == 1 else Spread(capped, gates, spec)

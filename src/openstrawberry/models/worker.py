@@ -64,13 +64,15 @@ class Worker:
             tell("failed", _told(error))
         except StrawberryError as error:
             tell("setup", str(error))
+        except Exception as error:  # the process's boundary: whoever waits must hear of it
+            tell("fault", f"{type(error).__name__}: {error}")
         finally:
             del self._tasks[number]
 
 
 def _told(error: ProviderError) -> Mapping[str, Any]:
     said = str(error).removesuffix(error.hint).strip()
-    named = {name: getattr(error, name) for name in ("provider", "kind", "status", "hint", "retry_after")}
+    named = {name: getattr(error, name) for name in ("provider", "kind", "status", "hint", "retry_after", "unbilled")}
     return {"message": said, **named}
 
 

@@ -9,6 +9,7 @@ open requests, which the retry sends again, and is started anew.
 """
 
 import asyncio
+import contextlib
 import pickle
 import socket
 import sys
@@ -137,7 +138,8 @@ class _Worker:
         if self._listening is None or self._writer is None or self.process is None:
             return
         self._writer.close()
-        await self._writer.wait_closed()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
         await self.process.wait()
         await asyncio.gather(self._listening, return_exceptions=True)
 
@@ -164,11 +166,12 @@ class _Worker:
             while True:
                 self._take(*await read_frame(reader))
         except EOFError:
+            pass
+        finally:
+            writer.close()
             for future, _ in self._open.values():
                 if not future.done():
                     future.set_exception(_gone())
-        finally:
-            writer.close()
 
     def _take(self, kind: str, number: int, told: Any) -> None:
         if kind == "heard":
@@ -186,6 +189,8 @@ class _Worker:
             future.set_exception(ProviderError(**told))
         elif kind == "setup":
             future.set_exception(SetupError(told))
+        elif kind == "fault":
+            future.set_exception(RuntimeError(told))
 
 
 def _gone() -> ProviderError:

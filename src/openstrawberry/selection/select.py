@@ -54,8 +54,10 @@ class Selection:
         """Writes the rows as JSONL, and the report beside them; both are there whole or not at all.
 
         Raises:
-            SetupError: the place cannot be written to.
+            SetupError: the place cannot be written to, or something else is there.
         """
+        if path.is_file() and not report_path(path).exists():
+            raise SetupError(f"{path} is there already, and no selection wrote it: choose another file with --out.")
         written = json.dumps(self.report.model_dump(), indent=2, ensure_ascii=False) + "\n"
         _write(path, (json.dumps(row, ensure_ascii=False) + "\n" for row in self))
         _write(report_path(path), iter([written]))

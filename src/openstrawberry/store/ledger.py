@@ -5,6 +5,7 @@ null, and stays so, because adding to null gives null. `reservations` holds what
 """
 
 import sqlite3
+from collections.abc import Container, Iterable
 
 from openstrawberry.chat import Reply
 from openstrawberry.models.budget import Amount, Spent
@@ -24,15 +25,18 @@ _TOKENS = "(select coalesce(sum(tokens), 0) from reservations where {these})"
 _COUNT = f"update spent set counted_usd = counted_usd + {_USD}, counted_tokens = counted_tokens + {_TOKENS}"
 
 
-def open_ledger(db: sqlite3.Connection) -> None:
+def open_ledger(db: sqlite3.Connection, in_batches: Container[str] = ()) -> None:
     """Makes the tables. What an earlier process had under way may have been billed, so it counts from now on.
 
-    A record from before there were sums has replies that nobody can count.
+    Except what lies in a batch at the provider: that stays reserved until its reply is there, or its batch is gone. A
+    record from before there were sums has replies that nobody can count.
     """
     with db:
         db.executescript(_SCHEMA)
-        db.execute(_COUNT.format(these="true"))
-        db.execute("delete from reservations")
+        for (key,) in db.execute("select key from reservations").fetchall():
+            if key not in in_batches:
+                db.execute(_COUNT.format(these="key = :key"), {"key": key})
+                release(db, key)
 
 
 def reserve(db: sqlite3.Connection, key: str, amount: Amount) -> None:
@@ -57,6 +61,12 @@ def count(db: sqlite3.Connection, key: str, reply: Reply) -> None:
         "counted_usd = counted_usd + ?, counted_tokens = counted_tokens + ?",
         (cost or 0.0, cost is None, reply.saved_usd or 0.0, held[0] if cost is None else cost, tokens),
     )
+
+
+def unreserved(db: sqlite3.Connection, keys: Iterable[str]) -> bool:
+    """Whether for one of these keys nothing is reserved, and no reply is there either."""
+    known = {key for (key,) in db.execute("select key from reservations union select key from replies")}
+    return any(key not in known for key in keys)
 
 
 def spent(db: sqlite3.Connection) -> Spent:

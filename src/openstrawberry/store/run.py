@@ -132,6 +132,11 @@ class RunDirectory:
     # Life.
 
     @property
+    def unbudgeted(self) -> bool:
+        """Whether batches are at the provider for which no budget has reserved anything."""
+        return ledger.unreserved(self._reader, (key for entry in self.batches.entries() for key in entry.keys))
+
+    @property
     def worth_keeping(self) -> bool:
         """Whether there is a reply, a finished trace, a batch at the provider, or a call that may have been billed."""
         replies = self._reader.execute("select exists (select 1 from replies)").fetchone()[0]
@@ -175,8 +180,8 @@ class RunDirectory:
         self._replies.execute("pragma journal_mode = wal")
         self._replies.execute("pragma synchronous = full")
         self._replies.execute("create table if not exists replies (key text primary key, reply text not null)")
-        ledger.open_ledger(self._replies)
         self.batches = BatchTable(self.path)
+        ledger.open_ledger(self._replies, {key for entry in self.batches.entries() for key in entry.keys})
         # Look-ups have a connection of their own, so that they never wait for a sync.
         self._reader = sqlite3.connect(self.path / "replies.sqlite")
         self.log("opened", process=os.getpid())

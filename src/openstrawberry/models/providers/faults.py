@@ -25,6 +25,7 @@ _MONEY = re.compile(
     r"|per ?day|daily",
     re.IGNORECASE,
 )
+_ADDRESS = re.compile(r"https?://\S+")
 _KEY = re.compile(
     r"(invalid|incorrect|missing|expired|unauthorized).{0,24}api.?key"
     r"|api.?key.{0,24}(invalid|incorrect|not valid|expired)",
@@ -125,6 +126,8 @@ class Faults:
         kind = kind_of(status, code, message)
         wait = retry_after if retry_after is not None else seconds_to_wait(headers or {})
         wait = _wait_in(message) if wait is None and status == 429 else wait
+        if kind == "quota" and _BY_CODE.get(code) != "quota" and wait is not None:
+            kind = "rate_limit"  # it is back when the wait has passed; who waits decides whether that is too long
         said = self._one_line(message) or "no reason given"
         shown = f"answered {status}" if status >= 400 else "reported an error"
         error = self._made(kind, f"{self.provider} {shown}: {said}", status, wait, unbilled)
@@ -194,6 +197,7 @@ def faults_of(opening: Opening, hints: Mapping[str, str] | None = None) -> Fault
 def kind_of(status: int, code: str, message: str) -> ErrorKind:
     """What kind of failure this is; a provider's own code says more than the status, and its words the most."""
     coded = _BY_CODE.get(code)
+    message = _ADDRESS.sub("", message)  # "upgrade at https://.../billing" is no word about money
     if status in (0, 400, 413, 422, 500) and (coded == "context" or _CONTEXT.search(message)):
         return "context"
     if status in (400, 403, 429) and (coded == "quota" or (status != 400 and _MONEY.search(message))):

@@ -242,9 +242,9 @@ def gemini_error(error: Exception, faults: Faults, started: bool = False) -> Pro
         answer = _response.get()
         headers = dict(getattr(error.response, "headers", None) or {})
         message = error.message or str(error)
-        if error.code == 429 and re.search(r"per ?day", str(error.details), re.IGNORECASE):
-            message += " (daily allowance)"
-        code = "rate_limit_error" if error.code == 429 and "per" not in message.lower() else ""
+        daily = error.code == 429 and re.search(r"per ?day", str(error.details), re.IGNORECASE)
+        code = "insufficient_quota" if daily else ""  # whatever wait it names: a day's allowance is not back in seconds
+        message += " (daily allowance)" if daily else ""
         return faults.of_status(
             error.code or 0,
             message,
