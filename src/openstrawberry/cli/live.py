@@ -13,6 +13,7 @@ from rich.text import Text
 from openstrawberry.cli.render import MARKS, clean, dollars, json_line, shorten, show_summary
 from openstrawberry.engine.events import Batched, Event, Judged, Retried, TraceEnded, TraceStarted, TurnEnded
 from openstrawberry.models.budget import Spent
+from openstrawberry.store.reading import read_traces
 from openstrawberry.trace import Node, Trace, turn_of
 
 if TYPE_CHECKING:
@@ -81,6 +82,10 @@ class TextView:
             self.console.print(f"{len(run.skipped_rows):,} rows that could not be read are left out.", style="yellow")
         if run.directory.resumed:
             self.console.print(Text(f"Going on with {run.directory.path}: {made:,} traces are there."), soft_wrap=True)
+            if self.lines:  # a problem's line counts what an earlier command made of it
+                for trace in read_traces(run.directory.path):
+                    if not trace.owed:
+                        self.verdicts[trace.problem.id].append(trace)
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -147,7 +152,7 @@ class TextView:
         if self.lines:
             group = self.verdicts[trace.problem.id]
             group.append(trace)
-            if len(group) == self.samples:
+            if len(group) >= self.samples:
                 self.held.append(problem_line(self.verdicts.pop(trace.problem.id), self.console.width))
         if not self.followed:  # never between the steps of the trace that is being followed
             self._let_go()
