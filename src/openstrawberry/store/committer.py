@@ -25,7 +25,7 @@ class Committer(Generic[T]):
         """Waits until `item` is durable."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if self._drain is None:
+        if not self._draining:
             self._drain = asyncio.create_task(self._drained())
         await asyncio.shield(future)
 
@@ -39,11 +39,15 @@ class Committer(Generic[T]):
                 _settle(group, error)
             else:
                 _settle(group, None)
-        self._drain = None
+
+    @property
+    def _draining(self) -> bool:
+        """Whether somebody writes; a task that was cancelled with the whole loop writes no more."""
+        return self._drain is not None and not self._drain.done()
 
     async def close(self) -> None:
         """Waits for what is on its way, then ends the thread."""
-        while self._drain is not None:
+        while self._drain is not None and self._draining:
             await asyncio.wait([self._drain])
         self._thread.shutdown()
 
