@@ -13,6 +13,7 @@ from importlib.util import find_spec
 
 from openstrawberry.chat import Message, Request
 from openstrawberry.errors import ProviderError, SetupError, StrawberryError
+from openstrawberry.models.headers import DAY, HOUR, MINUTE, limits_told
 from openstrawberry.models.model import Model
 from openstrawberry.models.registry import ProviderState, list_models, open_model, provider_states
 from openstrawberry.settings import Settings
@@ -20,7 +21,8 @@ from openstrawberry.settings import Settings
 PATIENCE = 5.0  # seconds that a provider has to list its models
 CALL_PATIENCE = 60.0  # seconds for the tiny call: a local server may have to load the model first
 TINY = Request((Message(role="user", content="What is 1 + 1?"),), max_tokens=16)
-_LIMIT = re.compile(r"ratelimit-(?:(limit|remaining)-([a-z-]+)|([a-z-]+)-(limit|remaining))$")
+_NAMES = {"input": "input tokens", "output": "output tokens"}
+_PERIODS = {1.0: "second", MINUTE: "minute", HOUR: "hour", DAY: "day", 30 * DAY: "month"}
 _ALIVE = re.compile(r"max_tokens or model output limit", re.IGNORECASE)  # a model that thinks wants more than 16
 
 
@@ -113,21 +115,17 @@ async def _call(patient: _Patient) -> Finding:
         trouble = "" if _ALIVE.search(str(error)) else str(error)
     took = time.monotonic() - began
     await patient.model.close()
-    found = replace(patient.listed, limits=limits_told(patient.heard))
+    found = replace(patient.listed, limits=left_of(patient.heard, patient.listed.provider.name))
     if trouble:
         return replace(found, state="trouble", detail=trouble)
     return replace(found, state="ready", detail="", latency_s=took)
 
 
-def limits_told(headers: Mapping[str, str]) -> dict[str, str]:
-    """What rate-limit headers (names in lower case) say is left, such as `{"requests": "499 of 500"}`."""
-    told: dict[str, dict[str, str]] = {}
-    for header, value in headers.items():
-        if found := _LIMIT.search(header):
-            told.setdefault(found[2] or found[3], {})[found[1] or found[4]] = _number(value)
-    return {name: f"{parts['remaining']} of {parts['limit']}" for name, parts in told.items() if len(parts) == 2}
-
-
-def _number(text: str) -> str:
-    text = text[:20]  # a header may say anything
-    return f"{int(text):,}" if text.isascii() and text.isdecimal() else text
+def left_of(headers: Mapping[str, str], provider: str) -> dict[str, str]:
+    """What rate-limit headers (names in lower case) say is left, such as `{"requests a minute": "499 of 500"}`."""
+    found = {}
+    for told in limits_told(headers, provider):
+        if told.limit is not None and told.remaining is not None:
+            name = f"{_NAMES.get(told.counts, told.counts)} a {_PERIODS[told.period]}"
+            found[name] = f"{told.remaining:,.0f} of {told.limit:,.0f}"
+    return found

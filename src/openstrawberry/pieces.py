@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Protocol
 
 from openstrawberry import __version__
 from openstrawberry.config import RunConfig
@@ -31,7 +31,24 @@ def strategy_of(config: RunConfig) -> Strategy:
     return open_strategy(config.strategy, config.options_for(kind.model_fields))
 
 
-def problems_of(config: RunConfig, on_bad_row: Callable[[str], None] | None = None) -> Iterator[Problem]:
+class Source(Protocol):
+    """The settings that say which problems are meant; every config of ours that asks a model has them."""
+
+    @property
+    def problems(self) -> str: ...
+    @property
+    def question_column(self) -> str | None: ...
+    @property
+    def answer_column(self) -> str | None: ...
+    @property
+    def limit(self) -> int | None: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def skip_bad_rows(self) -> bool: ...
+
+
+def problems_of(config: Source, on_bad_row: Callable[[str], None] | None = None) -> Iterator[Problem]:
     """The problems of the config's source, streamed."""
     return load_problems(
         config.problems,

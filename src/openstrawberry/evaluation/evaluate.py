@@ -26,13 +26,11 @@ from openstrawberry.evaluation.score import score
 from openstrawberry.generate import Run
 from openstrawberry.models.gate import Gate
 from openstrawberry.models.opening import open_members
-from openstrawberry.pieces import model_options, versions
-from openstrawberry.problems.load import load_problems
+from openstrawberry.pieces import model_options, problems_of, versions
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
 from openstrawberry.store.summary import Summary
 from openstrawberry.training.card import trained_on
-from openstrawberry.verifiers.catalogue import VERIFIERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +139,7 @@ async def _measure(
 
 def _problems(config: Evaluation, skipped: list[str]) -> list[Problem]:
     """The problems, read once for all rows; each stands once."""
-    found = load_problems(
-        config.problems,
-        question_column=config.question_column,
-        answer_column=config.answer_column,
-        limit=config.limit,
-        seed=config.seed,
-        skip_bad_rows=config.skip_bad_rows,
-        known_verifiers=VERIFIERS.names(),
-        on_bad_row=skipped.append,
-    )
-    return list({problem.id: problem for problem in found}.values())
+    return list({problem.id: problem for problem in problems_of(config, skipped.append)}.values())
 
 
 def _seen(planned: Sequence[Entry], problems: Sequence[Problem], allowed: bool) -> dict[str, int]:

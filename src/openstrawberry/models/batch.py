@@ -12,8 +12,9 @@ from typing import Any, Literal, Protocol
 from openstrawberry.chat import Reply, Request
 from openstrawberry.errors import ProviderError, SetupError
 from openstrawberry.models.model import Model
+from openstrawberry.models.registry import PROVIDERS
 
-BATCHING = ("openai", "azure", "anthropic", "gemini", "groq", "mistral")
+BATCHING = tuple(provider.name for provider in PROVIDERS if provider.batch)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openstrawberry.errors import SetupError
+from openstrawberry.models.batch import BATCHING
 from openstrawberry.models.model import specs_in, without_address
 from openstrawberry.models.prices import FREE, Price, Rate, Rates, Tariff, now
 from openstrawberry.models.provider import Provider
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 IN_PROCESS = frozenset({"berry", "hf", "scripted"})
 OWN_SERVERS = frozenset({"compat", "ollama", "vllm"})
-HALF_IN_BATCHES = frozenset({"openai", "azure", "anthropic", "gemini", "groq", "mistral"})  # where no price is listed
 _LISTED_AS = {"gemini": "google"}
 _BATCH = {"processing": "batch"}
 
@@ -124,7 +124,7 @@ def unpriced(spec: str) -> str:
 
 
 def _of_line(line: Line, provider: str) -> Tariff:
-    factor = line.batch if line.batch is not None else 0.5 if provider in HALF_IN_BATCHES else None
+    factor = line.batch if line.batch is not None else 0.5 if provider in BATCHING else None
     live = line.rates
     batched = None if factor is None else live.times(factor)
     return lambda moment, batch: batched if batch else live
@@ -154,7 +154,7 @@ def _tariff_of(model: "ModelInfo", provider: str, own: bool) -> Tariff:
         rates = _rates(model.get_prices(minute, _BATCH if batch and batches else None))
         if rates is None or not batch or batches:
             return rates
-        return rates.times(0.5) if provider in HALF_IN_BATCHES else None
+        return rates.times(0.5) if provider in BATCHING else None  # the usual half, where none is listed
 
     return lambda moment, batch: at(moment.replace(second=0, microsecond=0), batch)
 
