@@ -28,6 +28,13 @@ def test_changing_a_word_changes_the_digest(tmp_path: Path) -> None:
     assert load_prompts("cot", "full", tmp_path).digest != first
 
 
+def test_the_texts_of_strategies_that_work_for_another_are_part_of_its_identity(tmp_path: Path) -> None:
+    alone, helped = load_prompts("cot", "full"), load_prompts("cot", "full", uses=["strawberry"])
+    assert helped.others["strawberry"] == load_prompts("strawberry", "full")
+    (tmp_path / "strawberry.yaml").write_text("full: {system: hi}")
+    assert len({each.digest for each in (alone, helped, load_prompts("cot", "full", tmp_path, ["strawberry"]))}) == 3
+
+
 @pytest.mark.parametrize(
     ("text", "advice"), [("full: [", "fix it"), ("- a", "--prompt-set"), ("brief: {}", "--prompt-set")]
 )

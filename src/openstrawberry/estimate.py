@@ -18,9 +18,8 @@ from openstrawberry.errors import SetupError
 from openstrawberry.models.model import specs_in
 from openstrawberry.models.pricelist import Prices
 from openstrawberry.models.registry import full_spec
-from openstrawberry.pieces import problems_of, strategy_of
+from openstrawberry.pieces import problems_of, prompts_of, strategy_of
 from openstrawberry.problems.problem import Problem
-from openstrawberry.prompts import load_prompts
 from openstrawberry.settings import Settings
 from openstrawberry.strategies.strategy import Answer, Ask, Score, Strategy, Task
 from openstrawberry.verifiers.verifier import Verdict
@@ -67,7 +66,7 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
         SetupError: something about the configuration is wrong.
     """
     strategy = strategy_of(config)
-    prompts = load_prompts(strategy.name, config.prompts_used, config.prompts)
+    prompts = prompts_of(config, strategy)
     price = Prices(config.prices, settings).of(config.model)
     source = iter(problems) if problems is not None else problems_of(config)
     played = [_play(strategy, Task(problem, prompts, 0, config.seed)) for problem in islice(source, PLAYED_PROBLEMS)]

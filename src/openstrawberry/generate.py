@@ -19,11 +19,10 @@ from openstrawberry.errors import OutputError, ProviderError, SetupError
 from openstrawberry.models.budget import Budget
 from openstrawberry.models.model import without_address
 from openstrawberry.models.retry import RetryPolicy
-from openstrawberry.pieces import problems_of, strategy_of, versions
+from openstrawberry.pieces import problems_of, prompts_of, strategy_of, versions
 from openstrawberry.problems.families import recognise
 from openstrawberry.problems.load import is_local
 from openstrawberry.problems.problem import Problem
-from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.selection.deciding import Decider
 from openstrawberry.selection.difficulty import Band
 from openstrawberry.settings import Settings
@@ -71,7 +70,7 @@ class Run:
         self.config = config
         self._given = problems
         self.strategy = strategy_of(config)
-        self.prompts: PromptSet = load_prompts(self.strategy.name, config.prompts_used, config.prompts)
+        self.prompts = prompts_of(config, self.strategy)
         self.skipped_rows: list[str] = []
         self.total = self._count()
         self._emit = emit

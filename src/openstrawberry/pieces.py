@@ -9,6 +9,7 @@ from openstrawberry import __version__
 from openstrawberry.config import RunConfig
 from openstrawberry.problems.load import load_problems
 from openstrawberry.problems.problem import Problem
+from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
 from openstrawberry.strategies.strategy import Strategy
 from openstrawberry.verifiers.catalogue import VERIFIERS
@@ -29,6 +30,11 @@ def strategy_of(config: RunConfig) -> Strategy:
     """The strategy that is asked for, with its options."""
     kind = STRATEGIES.load(config.strategy)
     return open_strategy(config.strategy, config.options_for(kind.model_fields))
+
+
+def prompts_of(config: RunConfig, strategy: Strategy) -> PromptSet:
+    """The prompt texts of the strategy, and of those that work for it."""
+    return load_prompts(strategy.name, config.prompts_used, config.prompts, strategy.uses)
 
 
 class Source(Protocol):

@@ -6,8 +6,8 @@ A file holds one or more *sets* (`full` for large models, `brief` for small ones
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,14 @@ _SHIPPED = (_PACKAGE / "prompt_texts", _PACKAGE.parent.parent / "prompts")  # in
 
 @dataclass(frozen=True)
 class PromptSet:
-    """One set of one file: entries by name, each a list of interchangeable wordings or free data."""
+    """One set of one file: entries by name, each a list of interchangeable wordings or free data.
+
+    `others`: the sets of the strategies that work for this one, by strategy.
+    """
 
     name: str
     entries: Mapping[str, Any]
+    others: Mapping[str, "PromptSet"] = field(default_factory=dict)
 
     def pool(self, entry: str) -> list[str]:
         """The wordings of `entry`.
@@ -47,12 +51,15 @@ class PromptSet:
 
     @property
     def digest(self) -> str:
-        """Hash of all texts and data in the set."""
-        return hashlib.sha256(json.dumps(self.entries, sort_keys=True).encode()).hexdigest()[:16]
+        """Hash of all texts and data in the set, and in those of the strategies that work for this one."""
+        said = [self.entries, *([{name: each.digest for name, each in self.others.items()}] if self.others else [])]
+        return hashlib.sha256("".join(json.dumps(each, sort_keys=True) for each in said).encode()).hexdigest()[:16]
 
 
-def load_prompts(strategy: str, set_name: str, folder: Path | None = None) -> PromptSet:
+def load_prompts(strategy: str, set_name: str, folder: Path | None = None, uses: Iterable[str] = ()) -> PromptSet:
     """Read the set `set_name` of `strategy` from `folder`, else from the shipped texts.
+
+    `uses`: strategies that work for this one, whose sets are wanted too.
 
     Raises:
         SetupError: no such file or set, or the file is not YAML.
@@ -61,7 +68,7 @@ def load_prompts(strategy: str, set_name: str, folder: Path | None = None) -> Pr
         raise SetupError(f"There are no prompts in {folder}: name a folder that holds {strategy}.yaml with --prompts.")
     for home in (folder, *_SHIPPED):
         if home is not None and (path := home / f"{strategy}.yaml").is_file():
-            return _read(path, set_name)
+            return replace(_read(path, set_name), others={name: load_prompts(name, set_name, folder) for name in uses})
     raise SetupError(
         f"There are no prompts for the strategy {strategy!r}: put a {strategy}.yaml into the --prompts folder."
     )

@@ -259,6 +259,22 @@ def test_two_equal_asks_at_one_node_are_two_draws() -> None:
     assert len(set(seeds)) == 2
 
 
+def test_equal_beginnings_of_two_branches_are_two_draws_and_replay_free() -> None:
+    class Branches(Strategy):
+        name = "branches"
+
+        def solve(self, task: Task) -> Steps[Answer]:
+            first, second = yield from gather(self.branch(task), self.branch(task))
+            return Answer(f"{first.content} {second.content}", first)
+
+        def branch(self, task: Task) -> Steps[Any]:
+            return (yield Ask(task.user("q")))
+
+    record, replies = Memory(), iter("abcd")
+    assert run(setting(lambda request: next(replies), Branches(), record=record)).answer == "a b"
+    assert run(setting(lambda request: next(replies), Branches(), record=record)).answer == "a b"
+
+
 def test_a_strategy_may_ask_for_a_verdict_or_a_score() -> None:
     class Asking(Strategy):
         name = "asking"

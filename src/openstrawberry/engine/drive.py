@@ -105,7 +105,7 @@ class _Drive:
         self.cache_key = f"{setting.identity}-{slot}".lstrip("-")
         self.id = setting.trace_id(problem, sample)
         self.task = Task(problem, setting.prompts, sample, setting.seed)
-        self.draws: Counter[tuple[int, AskRole]] = Counter()
+        self.draws: Counter[tuple[str, AskRole]] = Counter()
         self.requests: dict[int, Request] = {}
 
     async def run(self) -> Trace:
@@ -206,8 +206,9 @@ class _Drive:
 
     def _draw(self, ask: Ask, spec: str) -> Request:
         sampling = self.setting.sampling
-        draw = self.draws[ask.node.index, ask.role]
-        self.draws[ask.node.index, ask.role] += 1
+        # Counted by what was said, not by where it stands: equal beginnings of several branches are several draws too.
+        draw = self.draws[ask.node.chain, ask.role]
+        self.draws[ask.node.chain, ask.role] += 1
         seed = _hash(self.setting.seed, self.problem.id, self.sample, ask.role, ask.node.chain, draw)
         request = Request(
             messages=ask.node.messages,

@@ -16,7 +16,7 @@ The idea of an algorithm as a generator that is sent its I/O is httpx's auth flo
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -139,10 +139,18 @@ class Task:
     sample: int = 0
     seed: int = 0
     tree: Tree = field(default_factory=Tree)
+    member: tuple[object, ...] = ()
+
+    def within(self, strategy: str, *member: object) -> "Task":
+        """The task as the strategy `strategy` sees it when it works for this one (see `Strategy.uses`).
+
+        Same problem and tree, its own prompts; `member` tells several of them apart, so that each draws its own.
+        """
+        return replace(self, prompts=self.prompts.others[strategy], member=(*self.member, strategy, *member))
 
     def random(self, *labels: object) -> Random:
         """A generator that depends on problem, sample, seed and `labels` only, so replays draw the same."""
-        text = repr((self.problem.id, self.sample, self.seed, labels))
+        text = repr((self.problem.id, self.sample, self.seed, (*self.member, *labels)))
         return Random(hashlib.sha256(text.encode()).digest())
 
     def shared_random(self, *labels: object) -> Random:
@@ -168,6 +176,11 @@ class Strategy(BaseModel, ABC):
 
     name: ClassVar[str]
     RESUMABLE: ClassVar[frozenset[str]] = frozenset({"max_turns"})
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """Names of the strategies that work for this one, and whose prompts are wanted (`Task.within`)."""
+        return ()
 
     @abstractmethod
     def solve(self, task: Task) -> Steps[Answer]:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from openstrawberry.errors import SetupError
 from openstrawberry.strategies.strategy import Answer, Ask, Steps, Strategy, Task
+from openstrawberry.trace import Node
 from openstrawberry.verifiers.extract import final_answer
 
 
@@ -38,22 +39,37 @@ class Strawberry(Strategy):
 
     def solve(self, task: Task) -> Steps[Answer]:
         """Plays one game."""
-        prompts = task.prompts
+        return (yield from self.play(task, self.begin(task)))
+
+    def begin(self, task: Task) -> Node:
+        """The rules and the first user turn. Turns are counted from 0."""
         # One wording per problem: its samples begin alike, so they share a prompt cache and pair up as preferences.
-        node = task.system(task.shared_random("system").choice(prompts.pool("system")))
+        rules = task.system(task.shared_random("system").choice(task.prompts.pool("system")))
+        return self.say(task, rules, 0)
+
+    def say(self, task: Task, after: Node, turn: int) -> Node:
+        """User turn number `turn`, which waits for a reply."""
+        return task.user(self.prompt(task, turn), after=after)
+
+    def play(self, task: Task, node: Node, turn: int = 0) -> Steps[Answer]:
+        """Plays on from `node`, the user turn number `turn`, to the end: a whole game, or a rollout from its middle."""
         cut = 0
-        for turn in range(self.max_turns):
-            node = task.user(self.prompt(task, turn), after=node)
-            node = yield Ask(node, temperature=self.temperature_at(turn))
-            answer = final_answer(node.content)
-            if answer is not None:
-                return Answer(answer, node, method="final_answer")
-            if node.finish_reason == "filter":
-                return Answer("", node, stop="refused")
+        for now in range(turn, self.max_turns):
+            node = node if now == turn else self.say(task, node, now)
+            node = yield Ask(node, temperature=self.temperature_at(now))
+            if (answer := self.ended(node)) is not None:
+                return answer
             cut += node.finish_reason == "length"
             if cut == self.max_cut:  # a tiny step that never ends: the model rambles, and every turn costs the most
                 return Answer("", node, stop="truncated")
         return Answer("", node, stop="max_turns")
+
+    def ended(self, node: Node) -> Answer | None:
+        """How the game ends with this reply, or None if it goes on."""
+        answer = final_answer(node.content)
+        if answer is not None:
+            return Answer(answer, node, method="final_answer")
+        return Answer("", node, stop="refused") if node.finish_reason == "filter" else None
 
     def prompt(self, task: Task, turn: int) -> str:
         """The user turn number `turn`: the first rule of the schedule that fits decides its pool."""
