@@ -7,7 +7,9 @@ What always holds:
 - Prompt tokens are forced tokens: they take the same path as generated ones, at the same place of the ring, so a
   conversation that was evicted and is read again gives exactly what it would have given.
 - The cache of a conversation stays in its slot between turns. A request that extends it continues there; any other
-  request reads its conversation from the start, in the slot that has been idle longest.
+  request reads its conversation from the start, in the slot that has been idle longest. A slot that has just become
+  idle is left alone for a few steps, in which its conversation may go on: else, where more conversations wait than
+  there are slots (rollouts of a search), each would lose its cache at every turn, and be read again from the start.
 
 One request is a `Job`; `Batcher` owns the session, the slots and the only thread that touches them. Serving this way
 is continuous batching (Orca, Yu et al. 2022) over a sliding-window ring cache (Mistral 7B, Jiang et al. 2023).
@@ -18,6 +20,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from openstrawberry.berry.shape import GRAPH, Shape
 __all__ = ["GRAPH", "SLOTS", "Batcher", "Job", "Network"]
 
 SLOTS = 64
+GRACE = 16  # steps for which an idle slot waits for the next turn of its conversation, while others are at work
 Floats = NDArray[np.float32]
 
 
@@ -68,7 +72,7 @@ class Slot:
         self.index = index
         self.history: list[int] = []
         self.job: Job | None = None
-        self.used = 0  # when its last job ended; the smallest is evicted first, since its conversation has likely ended
+        self.used = 0  # step at which its last job ended; the smallest is evicted first: its conversation likely ended
 
     def next_token(self) -> int:
         """The token to be fed now: of the prompt first, then what was sampled."""
@@ -183,6 +187,8 @@ class Batcher:
             else:
                 idle.remove(slot)
                 self._give(slot, job)
+        if any(slot.job is not None for slot in self.slots):
+            idle = [slot for slot in idle if not slot.history or self._clock - slot.used >= GRACE]
         for slot in idle[: len(cold)]:
             slot.history = []
             self.network.forget(slot.index)
@@ -210,6 +216,7 @@ class Batcher:
         for slot in busy:
             ids[slot.index] = slot.next_token()
             positions[slot.index] = len(slot.history)
+        self._clock += 1
         logits = self.network.step(ids, positions, np.array([slot.index for slot in busy]))
         sampling = [slot for slot in busy if slot.samples]
         for slot in busy:
@@ -230,7 +237,6 @@ class Batcher:
         else:
             return
         slot.job = None
-        self._clock += 1
         slot.used = self._clock
         job.on_end(job)
 
@@ -271,7 +277,9 @@ def _continues(slots: Sequence[Slot], job: Job) -> Slot | None:
     """The idle slot whose conversation the job's prompt extends, if there is one."""
     for slot in slots:
         known = len(slot.history)
-        if 0 < known < len(job.prompt) and list(job.prompt[:known]) == slot.history:
+        # The last token first: conversations of one problem begin alike, and end differently.
+        may = 0 < known < len(job.prompt) and job.prompt[known - 1] == slot.history[-1]
+        if may and all(map(eq, job.prompt, slot.history)):
             return slot
     return None
 
