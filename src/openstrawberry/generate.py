@@ -18,6 +18,7 @@ from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import OutputError, ProviderError, SetupError
 from openstrawberry.models.budget import Budget
 from openstrawberry.models.model import without_address
+from openstrawberry.models.prm import open_reward
 from openstrawberry.models.retry import RetryPolicy
 from openstrawberry.pieces import problems_of, prompts_of, strategy_of, versions
 from openstrawberry.problems.families import recognise
@@ -74,6 +75,7 @@ class Run:
         self.skipped_rows: list[str] = []
         self.total = self._count()
         self._emit = emit
+        self.scorer = open_reward(config.prm) if config.prm is not None else None
         self.calls = Calls(config, settings, policy, plan)
         self.verifiers = Verifiers(forced=config.verifier or "")
         identity = self._identity()
@@ -100,6 +102,7 @@ class Run:
             stream=stream,
             versions=json.dumps(versions(config)),
             resumed=self.directory.resumed,
+            scorer=self.scorer,
             emit=self._tell,
         )
         self._decider = Decider(Band(samples=config.samples)) if config.until_decided else None
@@ -168,6 +171,8 @@ class Run:
         """Waits for the disk and releases model, verifiers and directory."""
         try:
             await self.model.close()
+            if self.scorer is not None:
+                await self.scorer.close()
             await self.verifiers.close()
         finally:
             await self.directory.close()
@@ -248,6 +253,8 @@ class Run:
             "seed": config.seed,
             "num_ctx": config.num_ctx,
             "weights": self.calls.weights,
+            # Only where there is one, so that runs without it are still found by what they were before.
+            **({"prm": self.scorer.fingerprint} if self.scorer is not None else {}),
         }
 
     def _document(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ _SDKS = {
     "groq": "groq",
     "ollama": "ollama",
     "hf": "transformers",
+    "prm": "transformers",
     "berry": "onnxruntime",
 }
 
@@ -77,7 +78,7 @@ def model_options(config: RunConfig) -> dict[str, Any]:
 def versions(config: RunConfig) -> dict[str, str]:
     """Of this package, Python, and whatever talks to the model."""
     found = {"openstrawberry": __version__, "python": platform.python_version()}
-    for package in _packages(config.providers):
+    for package in _packages([*config.providers, *(["prm"] if config.prm else [])]):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

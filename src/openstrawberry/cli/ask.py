@@ -23,6 +23,7 @@ def command(
     answer: Annotated[str | None, typer.Option(help="The right answer, to check against.")] = None,
     model: o.Model = None,
     strategy: o.StrategyName = None,
+    prm: o.Prm = None,
     max_turns: o.MaxTurns = None,
     final_every: o.FinalEvery = None,
     temperature: o.Temperature = None,

@@ -34,6 +34,7 @@ Seen = Annotated[
 def command(
     models: Models = None,
     methods: Methods = None,
+    prm: o.Prm = None,
     problems: Problems = None,
     samples: Samples = None,
     k: Ks = None,

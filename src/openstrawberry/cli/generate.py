@@ -22,6 +22,7 @@ def command(
     model: o.Model = None,
     problems: o.Problems = None,
     strategy: o.StrategyName = None,
+    prm: o.Prm = None,
     samples: o.Samples = None,
     until_decided: o.UntilDecided = None,
     limit: o.Limit = None,

@@ -22,6 +22,9 @@ Problems = Annotated[
 StrategyName = Annotated[
     str | None, typer.Option("--strategy", "-s", help="strawberry (default), zero-shot, few-shot or cot.")
 ]
+Prm = Annotated[
+    str | None, typer.Option("--prm", help="Process reward model that scores steps, as prm:PATH (see train-prm).")
+]
 Samples = Annotated[int | None, typer.Option("--samples", "-n", help="Traces per problem (default: 4).")]
 UntilDecided = Annotated[
     bool | None,

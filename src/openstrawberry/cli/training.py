@@ -1,4 +1,4 @@
-"""`strawberry train-dpo` and `strawberry train-sft`: from a file of traces to a model folder."""
+"""`strawberry train-dpo`, `train-sft` and `train-prm`: from a file of traces to a model folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -111,17 +111,56 @@ def sft(
     _command("sft", dict(locals()))
 
 
-def _command(method: Literal["dpo", "sft"], flags: dict[str, Any]) -> None:
+def prm(
+    steps: File = None,
+    model: Model = None,
+    out: Out = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="soft (default: the share of rollouts that came out right) or hard (whether any)."),
+    ] = None,
+    heldout: Annotated[
+        float | None, typer.Option(help="Share of the problems kept back to measure the result (default: 0.1).")
+    ] = None,
+    learning_rate: Rate = None,
+    epochs: Epochs = None,
+    steps_: Annotated[int | None, typer.Option("--steps", help="Steps of the optimiser, instead of --epochs.")] = None,
+    batch_size: Batch = None,
+    per_device_batch: DeviceBatch = None,
+    max_length: MaxLength = None,
+    lora: Lora = None,
+    seed: Seed = None,
+    save_every: SaveEvery = None,
+    device: Device = None,
+    config: o.Config = None,
+    dry_run: Dry = False,
+    json: o.Json = False,
+) -> None:
+    """Train a process reward model: how likely is a step to lead to a right answer? `--prm` scores steps with it.
+
+    Bare, it selects labelled steps from the newest run and trains the model that made it. A killed training goes on
+    from its last checkpoint when the command is given again.
+    """
+    flags = dict(locals())
+    flags["rows"], flags["steps"] = flags.pop("steps"), flags.pop("steps_")
+    _command("prm", flags)
+
+
+FILES = {"dpo": "pairs", "sft": "conversations", "prm": "rows"}  # what each command calls its file
+
+
+def _command(method: Literal["dpo", "sft", "prm"], flags: dict[str, Any]) -> None:
     from openstrawberry.cli.trained import open_view
     from openstrawberry.config import load_settings
     from openstrawberry.training.loading import require_packages
+    from openstrawberry.training.prm import RewardTraining
     from openstrawberry.training.recipe import Recipe, out_or_new
     from openstrawberry.training.train import Training
 
     require_packages()
-    file, model, out = flags.pop("pairs" if method == "dpo" else "conversations"), flags.pop("model"), flags.pop("out")
+    file, model, out = flags.pop(FILES[method]), flags.pop("model"), flags.pop("out")
     dry, view, skew = flags.pop("dry_run"), open_view(flags.pop("json")), flags.pop("skew", None)
-    flags["mix"] = tuple(flags["mix"]) if flags["mix"] else None
+    flags["mix"] = tuple(flags["mix"]) if flags.get("mix") else None
     recipe = load_settings(Recipe, flags.pop("config"), {**flags, "method": method})
     made_by = ""
     if file is None:
@@ -129,7 +168,7 @@ def _command(method: Literal["dpo", "sft"], flags: dict[str, Any]) -> None:
     model = model or made_by or "berry"
     out = out_or_new(out, Path("models"), f"{_short(model)}-{method}")
     view.say(f"strawberry train-{method} {file} --model {model} --out {out}")
-    training = Training(recipe, model, file, view.hear)
+    training = (RewardTraining if method == "prm" else Training)(recipe, model, file, view.hear)
     if dry:
         view.previews(training.previews())
         return

@@ -25,6 +25,8 @@ class Evaluation(BaseModel):
 
     models: list[str] = []
     methods: list[str] = []
+    prm: str | None = None
+    """The process reward model of the methods that score steps, as prm:PATH."""
     problems: str = DEFAULT_PROBLEMS
     samples: int = Field(default=1, ge=1, le=10_000)
     limit: int | None = Field(default=None, ge=1, le=2**62)
