@@ -32,7 +32,8 @@ from openstrawberry.berry.shape import GRAPH, Shape
 __all__ = ["GRAPH", "SLOTS", "Batcher", "Job", "Network"]
 
 SLOTS = 64
-GRACE = 16  # steps for which an idle slot waits for the next turn of its conversation, while others are at work
+GRACE = 16  # steps for which an idle slot waits for the next turn of its conversation ...
+PAUSE = 0.05  # ... and seconds, where no slot is at work
 Floats = NDArray[np.float32]
 
 
@@ -171,12 +172,13 @@ class Batcher:
         """Wait for work and give it to idle slots; False once the batcher is closed."""
         with self._wake:
             self._drop_cancelled()
-            while not self._closed and not self._waiting and all(slot.job is None for slot in self.slots):
-                self._wake.wait()
-            self._place()
+            self._place(patient=True)
+            while not self._closed and all(slot.job is None for slot in self.slots):
+                heard = self._wake.wait(PAUSE if self._waiting else None)
+                self._place(patient=heard)
             return not self._closed
 
-    def _place(self) -> None:
+    def _place(self, patient: bool) -> None:
         """Whoever goes on with a cached conversation comes first; the others take the slots idle for longest."""
         idle = sorted((slot for slot in self.slots if slot.job is None), key=lambda slot: slot.used)
         cold: deque[Job] = deque()
@@ -187,7 +189,7 @@ class Batcher:
             else:
                 idle.remove(slot)
                 self._give(slot, job)
-        if any(slot.job is not None for slot in self.slots):
+        if patient:
             idle = [slot for slot in idle if not slot.history or self._clock - slot.used >= GRACE]
         for slot in idle[: len(cold)]:
             slot.history = []
