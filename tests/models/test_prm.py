@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="the extra [hf] is not installed")
-transformers = pytest.importorskip("transformers", reason="the extra [hf] is not installed")
-pytestmark = pytest.mark.filterwarnings("default")
-
 from openstrawberry.errors import ProviderError, SetupError
 from openstrawberry.models.prm import RewardModel, open_reward
 from openstrawberry.models.providers.berry import MODEL
 from openstrawberry.trace import Node, Tree
+
+torch = pytest.importorskip("torch", reason="the extra [hf] is not installed")
+transformers = pytest.importorskip("transformers", reason="the extra [hf] is not installed")
+pytestmark = pytest.mark.filterwarnings("default")
 
 
 @pytest.fixture(scope="module")

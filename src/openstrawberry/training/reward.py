@@ -51,8 +51,7 @@ def open_trainer(
     callbacks: list[Any] | None = None,
 ) -> Trainer:
     """The trainer of a process reward model, ready to `train`; arguments as `trainers.open_trainer` takes them."""
-    settings = {**arguments, "gradient_checkpointing": arguments["activation_checkpointing"]}
-    del settings["activation_checkpointing"], settings["max_length"]
+    settings = {name: value for name, value in arguments.items() if name != "max_length"}  # rows are cut already
     if lora is not None:
         from peft import get_peft_model
 
@@ -62,7 +61,7 @@ def open_trainer(
         args=TrainingArguments(
             output_dir=str(work),
             remove_unused_columns=False,
-            gradient_checkpointing_kwargs={"use_reentrant": False},
+            activation_checkpointing_kwargs={"use_reentrant": False},  # so that adapters get their gradients
             **settings,
         ),
         train_dataset=rows,
