@@ -124,7 +124,7 @@ class TestWithTorch:
         with torch.no_grad():
             model.score.bias += 1.0
         model.save_pretrained(folder)
-        with pytest.raises(SetupError, match=f"prm was '{first}' and is now"):
+        with pytest.raises(SetupError, match=f'prm was "{first}" and is now'):
             asyncio.run(once())
 
     def test_problems_that_it_was_trained_on_are_not_measured(self, folder: Path, tmp_path: Path) -> None:

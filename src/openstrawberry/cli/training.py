@@ -182,15 +182,17 @@ def _command(method: Literal["dpo", "sft", "prm"], flags: dict[str, Any]) -> Non
 
 def _selected(method: str, recipe: "Recipe", skew: float | None, say: Any) -> tuple[Path, str]:
     """Selects from the newest run: (file, spec of the model that made the run)."""
+    from openstrawberry.config import load_settings
     from openstrawberry.selection.options import Selecting
     from openstrawberry.selection.select import select
     from openstrawberry.store.reading import newest, read_run
 
     run = newest(Path("traces"))
-    form: Literal["trl", "kto", "sft"] = "sft" if method == "sft" else "kto" if recipe.loss == "kto" else "trl"
-    options = Selecting(format=form)
+    form = "kto" if method == "dpo" and recipe.loss == "kto" else {"dpo": "trl", "sft": "sft", "prm": "prm"}[method]
+    options = load_settings(Selecting, None, {"format": form})
     found = select([run], options if skew is None else options.model_copy(update={"skew": skew}))
-    file = run / {"trl": "pairs.jsonl", "kto": "labelled.jsonl", "sft": "conversations.jsonl"}[form]
+    files = {"trl": "pairs.jsonl", "kto": "labelled.jsonl", "sft": "conversations.jsonl", "prm": "steps.jsonl"}
+    file = run / files[form]
     found.write(file)
     say(f"strawberry select {run} --format {form} --out {file}   # {len(found)} rows")
     return file, str(read_run(run).get("identity", {}).get("model", ""))

@@ -143,8 +143,10 @@ class RewardModel:
     def _loaded(self) -> Any:
         import torch
         from transformers import AutoModelForTokenClassification
+        from transformers.utils import logging
 
         if self._model is None:
+            logging.disable_progress_bar()  # it would run through what a run shows of itself
             device = "cuda" if torch.cuda.is_available() else "cpu"
             try:
                 model = AutoModelForTokenClassification.from_pretrained(self._place, config=self._config, dtype="auto")
