@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from openstrawberry.trace import Node
 
 GOOD = "good"
 LABELS = {0: "bad", 1: GOOD}
-TOGETHER = 16  # conversations read in one pass
+TOGETHER = 16  # conversations read in one pass ...
+AT_ONCE = 256  # ... of the replies that have waited longest
 REMEMBERED = 65_536  # replies whose scores are kept
 DIGITS = 6  # beyond them a score depends on what else was read in the same pass
 _IDENTITY = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
@@ -90,8 +92,9 @@ class RewardModel:
             self._waiting[reply.chain] = reply
             async with self._turn:
                 await asyncio.sleep(0)  # whoever asks at the same moment comes along
-                if reply.chain not in self._known:
-                    await self._read(list(self._waiting.values())[:TOGETHER], reply)
+                while reply.chain not in self._known:
+                    self._waiting.setdefault(reply.chain, reply)
+                    await self._read()
         self._known.move_to_end(reply.chain)
         score = self._known[reply.chain]
         if score is None:
@@ -108,10 +111,10 @@ class RewardModel:
         self._model = None
         self._known.clear()
 
-    async def _read(self, waiting: list[Node], asked: Node) -> None:
-        """Scores the conversations of `waiting`, and that of `asked` if it is not among them."""
-        paths = _longest([node.path() for node in {node.chain: node for node in (asked, *waiting)}.values()])
-        found = await asyncio.to_thread(self._score, paths)
+    async def _read(self) -> None:
+        """One pass over conversations that wait, those first that have waited longest."""
+        paths = _longest([node.path() for node in islice(self._waiting.values(), AT_ONCE)])
+        found = await asyncio.to_thread(self._score, paths[:TOGETHER])
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         self._known.update(found)

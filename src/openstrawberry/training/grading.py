@@ -1,7 +1,7 @@
 """How good a process reward model is on steps of problems that it has not learnt from.
 
-A step counts as good where its target is at least one half. Problems are the unit of every interval, since the steps
-of one problem are not independent: it is the problems that are drawn again.
+A step counts as good where its target is at least one half. Problems are the unit, since the steps of one problem are
+not independent: shares are averaged within problems first, and it is the problems that are drawn again.
 """
 
 import hashlib
@@ -36,7 +36,8 @@ def grade(scores: Sequence[float], targets: Sequence[float], problems: Sequence[
     good = [target >= 0.5 for target in targets]
     right = [float((score >= 0.5) == label) for score, label in zip(scores, good, strict=True)]
     found = bootstrap_mean(right, problems, bounds=(0.0, 1.0), seed=seed)
-    common = max(sum(good), len(good) - sum(good)) / len(good)
+    always = sum(good) >= len(good) / 2
+    common = bootstrap_mean([float(label == always) for label in good], problems, seed=seed).mean
     area = auc(scores, good, problems, seed) if 0 < sum(good) < len(good) else None
     return Grade(len(good), len(set(problems)), (found.mean, found.low, found.high), common, area)
 
