@@ -31,6 +31,10 @@ class RewardTraining(Training):
     TASK: ClassVar[str] = "TOKEN_CLS"
     HEADS: ClassVar[list[str] | None] = ["score", "classifier"]
 
+    held: list[data.Row]
+    """The held-out rows, encoded."""
+    _owners: list[str]
+
     def __init__(self, recipe: Recipe, model: str, file: Path, tell: Tell) -> None:
         for name in ("probe", "mix", "export"):
             if getattr(recipe, name):
