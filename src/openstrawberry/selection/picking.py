@@ -47,7 +47,8 @@ class Picker:
             return []
         offered = read(self.shelves, group)
         found = [(one, trace) for one, trace in offered if self._admits(one)]
-        if not any(one.kind == "right" for one, _ in found) and self.options.format != "kto":
+        enough = found if self.options.format == "kto" else [one for one, _ in found if one.kind == "right"]
+        if not enough:
             composed = not self.options.composed and any(one.composed for one, _ in offered)
             self.account.problems["with composed traces only" if composed else "without a clean right trace"] += 1
             return []

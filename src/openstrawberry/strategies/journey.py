@@ -4,8 +4,9 @@ Source: O1-Journey, part 1 (Qin et al. 2024, arXiv 2410.18982): a search labels 
 depth first visits some wrong branches before the right one, and the joins are made to read as one stream of thought.
 
 The tree is that of `omega`. The way is a right rollout; a wrong turn leaves it where another rollout said something
-else, follows that one to its first bad step, which is known, and comes back with a sentence of repair. The joins come
-from `prompts/journey.yaml`, or a model rewrites the whole (`smooth=model`, in a side conversation).
+else, follows that one to its first bad step, which is known, and comes back with a sentence of repair. Late forks are
+preferred, since an early one tells the good steps before its slip twice. The joins come from `prompts/journey.yaml`, or
+a model rewrites the whole (`smooth=model`, in a side conversation).
 
 The trace ends in that long thought as one reply to the bare question. No model wrote it there: it is a *composed*
 reply (`Trace.composed`), which training leaves out unless it is asked to learn from it as a whole.
@@ -51,7 +52,9 @@ class Journey(Omega):
         if not ways:
             return rollouts[0].answer
         walks = [(way, wrong_turns(way, rollouts)[: self.detours]) for way in ways]
-        way, turns = max(walks, key=lambda walk: (len(walk[1]), -len(walk[0].replies)))
+        way, turns = max(
+            walks, key=lambda walk: (len(walk[1]), sum(turn.at for turn in walk[1]), -len(walk[0].replies))
+        )
         thought = "\n".join(told(task, way, turns))
         if self.smooth == "model":
             thought = yield from self.smoothed(task, thought, way.answer.text)
@@ -70,7 +73,7 @@ class Journey(Omega):
 
 
 def wrong_turns(way: Rollout, rollouts: Sequence[Rollout]) -> list[WrongTurn]:
-    """Where other rollouts left the way for a step that is known to be bad: no two alike, in the order of the way."""
+    """Where other rollouts left the way for a step that is known to be bad: no two alike, the last to fork first."""
     found: dict[str, WrongTurn] = {}
     on_the_way = {node.chain for node in way.replies}
     for other in rollouts:
@@ -78,7 +81,7 @@ def wrong_turns(way: Rollout, rollouts: Sequence[Rollout]) -> list[WrongTurn]:
         if bad is not None and other.replies[bad].chain not in on_the_way:
             at = next(number for number, node in enumerate(other.replies) if node.chain not in on_the_way)
             found.setdefault(other.replies[bad].chain, WrongTurn(at, other.replies[at : bad + 1]))
-    return sorted(found.values(), key=lambda turn: turn.at)
+    return sorted(found.values(), key=lambda turn: -turn.at)
 
 
 def told(task: Task, way: Rollout, turns: Sequence[WrongTurn]) -> Iterator[str]:
