@@ -86,6 +86,24 @@ def test_what_was_never_searched_is_no_wrong_turn() -> None:
     assert [line.split()[:2] for line in lines] == [["step", str(number)] for number in range(6)]
 
 
+def test_a_step_after_which_a_few_rollouts_failed_by_bad_luck_is_not_called_wrong() -> None:
+    """One of four is right from the question on: that four fail later on is no wonder, and says little."""
+
+    class Unlucky(Slipping):
+        def __call__(self, ask: Ask) -> str:
+            text = super().__call__(ask)
+            return text.replace("3", "4") if self.answers(text) > 1 else text
+
+        def answers(self, text: str) -> int:
+            self.given = getattr(self, "given", 0) + text.startswith("<final")
+            return self.given if text.startswith("<final") else 0
+
+    _, sceptical = walked(Unlucky(4, 9), searches=1)
+    assert len(sceptical) == 4
+    _, rash = walked(Unlucky(4, 9), searches=1, doubt=1)
+    assert any(line in [*BRIEF.pool("restart")] or line.startswith(("Wait", "No.")) for line in rash)
+
+
 def test_where_nothing_came_out_right_it_ends_like_an_ordinary_game() -> None:
     task = Task(PROBLEM, BRIEF)
     answer = play(Journey(), task, Slipping(3, 1, slips=99))

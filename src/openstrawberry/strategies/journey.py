@@ -4,9 +4,10 @@ Source: O1-Journey, part 1 (Qin et al. 2024, arXiv 2410.18982): a search labels 
 depth first visits some wrong branches before the right one, and the joins are made to read as one stream of thought.
 
 The tree is that of `omega`. The way is a right rollout; a wrong turn leaves it where another rollout said something
-else, follows that one to its first bad step, which is known, and comes back with a sentence of repair. Late forks are
-preferred, since an early one tells the good steps before its slip twice. The joins come from `prompts/journey.yaml`, or
-a model rewrites the whole (`smooth=model`, in a side conversation).
+else, follows that one to its first bad step, which is known, and comes back with a sentence of repair. A few rollouts
+that all failed may be bad luck: a step is called wrong only where that is unlikely, given what the step before was
+worth. Late forks are preferred, since an early one tells the good steps before its slip twice. The joins come from
+`prompts/journey.yaml`, or a model rewrites the whole (`smooth=model`, in a side conversation).
 
 The trace ends in that long thought as one reply to the bare question. No model wrote it there: it is a *composed*
 reply (`Trace.composed`), which training leaves out unless it is asked to learn from it as a whole.
@@ -25,6 +26,7 @@ from openstrawberry.strategies.strategy import Answer, Ask, Steps, Task
 from openstrawberry.trace import Node, title_of
 from openstrawberry.verifiers.extract import final_answer
 
+SHORT = 80  # characters of a step that is named by its own words
 _TITLE = re.compile(r"<turn_title>.*?(</turn_title>|$)", re.IGNORECASE | re.MULTILINE)
 _TAG = re.compile(r"</?(think|thinking|final_answer|turn_title)>", re.IGNORECASE)
 
@@ -43,6 +45,7 @@ class Journey(Omega):
     name: ClassVar[str] = "journey"
 
     detours: int = Field(default=2, ge=0, le=1_000, description="wrong turns that are kept at most")
+    doubt: float = Field(default=0.1, ge=0, le=1, description="chance of bad luck up to which a step is called wrong")
     smooth: Literal["template", "model"] = Field(default="template", description="who writes the joins")
 
     def solve(self, task: Task) -> Steps[Answer]:
@@ -51,7 +54,7 @@ class Journey(Omega):
         ways = [rollout for rollout in rollouts if rollout.right]
         if not ways:
             return rollouts[0].answer
-        walks = [(way, wrong_turns(way, rollouts)[: self.detours]) for way in ways]
+        walks = [(way, wrong_turns(way, rollouts, self.doubt)[: self.detours]) for way in ways]
         way, turns = max(
             walks, key=lambda walk: (len(walk[1]), sum(turn.at for turn in walk[1]), -len(walk[0].replies))
         )
@@ -72,21 +75,27 @@ class Journey(Omega):
         return text if text and fits else draft
 
 
-def wrong_turns(way: Rollout, rollouts: Sequence[Rollout]) -> list[WrongTurn]:
+def wrong_turns(way: Rollout, rollouts: Sequence[Rollout], doubt: float) -> list[WrongTurn]:
     """Where other rollouts left the way for a step that is known to be bad: no two alike, the last to fork first."""
     found: dict[str, WrongTurn] = {}
     on_the_way = {node.chain for node in way.replies}
     for other in rollouts:
         bad = other.first_bad
-        if bad is not None and other.replies[bad].chain not in on_the_way:
+        if bad is not None and other.replies[bad].chain not in on_the_way and bad_luck(other, bad) <= doubt:
             at = next(number for number, node in enumerate(other.replies) if node.chain not in on_the_way)
             found.setdefault(other.replies[bad].chain, WrongTurn(at, other.replies[at : bad + 1]))
     return sorted(found.values(), key=lambda turn: -turn.at)
 
 
+def bad_luck(rollout: Rollout, bad: int) -> float:
+    """How likely all rollouts from a step fail though it is worth as much as the one before; a wrong answer is sure."""
+    node = rollout.replies[bad]
+    return 0.0 if node is rollout.answer.node else float((1 - rollout.prefix(bad).end.value) ** node.visits)
+
+
 def told(task: Task, way: Rollout, turns: Sequence[WrongTurn]) -> Iterator[str]:
     """The thought, step by step: at each fork the wrong turns first, each with its repair, then the way itself."""
-    held = ""  # the title of the last step that holds
+    held = ""  # the last step that holds, or its title
     for number, node in enumerate(way.replies):
         for count, turn in enumerate(turns):
             if turn.at == number:
@@ -94,7 +103,7 @@ def told(task: Task, way: Rollout, turns: Sequence[WrongTurn]) -> Iterator[str]:
                 phrase = task.random("repair", count).choice(task.prompts.pool("repair" if held else "restart"))
                 yield phrase.replace("{step}", held)
         for text in steps([node]) if node is not way.answer.node else ():  # the answer stands after the thought
-            held = title_of(node.content)
+            held = title_of(node.content) if len(text) > SHORT or "<turn_title>" in node.content else text
             yield text
 
 
