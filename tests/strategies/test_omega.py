@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from openstrawberry.chat import Reply
+from openstrawberry.chat import Reply, Request
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.drive import Setting, drive
 from openstrawberry.engine.stepper import Stepper
@@ -264,6 +264,38 @@ def test_a_back_end_that_dies_ends_the_trace() -> None:
     trace = asyncio.run(drive(Setting(Omega(), BRIEF, {"solver": model}, Verifiers()), PROBLEM))
     assert (trace.stop, trace.error.kind) == ("error", "server")
     assert len(calls) <= 13
+
+
+@pytest.mark.parametrize("after", [1, 9, 26, 40, 71])
+def test_a_search_that_was_killed_goes_on_where_it_was(after: int) -> None:
+    record, asked, says = Memory(), [], Slipping(5, 2)
+
+    def answer(request: Request) -> Reply:
+        if len(asked) == after:
+            asked.append("")
+            raise KeyboardInterrupt
+        asked.append(request.key)
+        on, node = task(), None
+        for message in request.messages:
+            node = on.tree.add(message.role, message.content, node)
+        assert node is not None
+        return Reply(content=says(Ask(node)), finish_reason="stop", model="m")
+
+    def made() -> Any:
+        model = Recorded(ScriptedModel(answer=answer, spec="scripted:test"), record)
+        return asyncio.run(drive(Setting(Omega(searches=1), BRIEF, {"solver": model}, Verifiers()), PROBLEM))
+
+    with pytest.raises(KeyboardInterrupt):
+        made()
+    trace = made()
+    replies = [turn for turn in trace.messages if turn.model]
+    assert len(set(asked) - {""}) == len(asked) - 1 == len(replies) == 72
+    assert sorted({(turn.value, turn.visits) for turn in replies if turn.visits > 1}) == [(0.0, 4), (1.0, 4)]
+    again = made()
+    assert [message.content for message in again.chat] == [message.content for message in trace.chat]
+    values = [{(turn.key, turn.value, turn.visits) for turn in each.messages} for each in (trace, again)]
+    assert values[0] == values[1]
+    assert len(asked) == 73
 
 
 def test_values_reach_the_trace_through_a_real_client(tmp_path: Path) -> None:
