@@ -68,7 +68,8 @@ class Pick:
 class Single:
     """A trace that becomes a row by itself; `label`: whether it is right. The first `prompt` turns are given.
 
-    Where steps are labelled it is one path of a trace, and `label` says whether its last step is worth something.
+    Where steps are labelled it is one path of a trace; `label` says whether its last step is worth something, `values`
+    and `visits` what each is worth and how many rollouts say so.
     """
 
     problem: str
@@ -76,6 +77,8 @@ class Single:
     source: Source
     label: bool
     prompt: int
+    values: tuple[float, ...] = ()
+    visits: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from typing import Any
 from openstrawberry.problems.procedures import NOT_YET
 from openstrawberry.selection.candidates import Pick, Single, Source
 from openstrawberry.selection.difficulty import family_of, size_of
-from openstrawberry.selection.labels import paths
 from openstrawberry.selection.options import Selecting
 from openstrawberry.selection.pairs import offset
 from openstrawberry.selection.siblings import path_to
@@ -87,6 +86,8 @@ def _single(pick: Single, told: tuple[Trace, list[Turn]], options: Selecting) ->
     else:
         prompt, reply = messages(turns[: pick.prompt]), messages(turns[pick.prompt :])
     about = {**_about(trace), "trace": pick.source.entry.id, "steps": pick.source.steps}
+    if options.composed:
+        about["composed"] = trace.composed
     if options.format == "kto":
         return {"prompt": prompt, "completion": reply, "label": pick.label, **about}
     if options.format == "sharegpt":
@@ -96,16 +97,15 @@ def _single(pick: Single, told: tuple[Trace, list[Turn]], options: Selecting) ->
 
 
 def _labelled(pick: Single, trace: Trace, turns: list[Turn]) -> Row:
-    path = next(each for each in paths(trace) if each.leaf == pick.source.leaf)
     replies = [number for number in range(pick.prompt, len(turns)) if turns[number].role == "assistant"]
     first, *later = replies
     return {
         "prompt": messages(turns[:first]),
         "completions": [turns[number].content for number in replies],
         "asked": ["", *(turns[number - 1].content if turns[number - 1].role == "user" else "" for number in later)],
-        "labels": [value > 0 for value in path.values],
-        "values": [round(value, 6) for value in path.values],
-        "visits": list(path.visits),
+        "labels": [value > 0 for value in pick.values],
+        "values": [round(value, 6) for value in pick.values],
+        "visits": list(pick.visits),
         **_about(trace),
         "size": size_of(trace.problem.question),
         "trace": pick.source.entry.id,

@@ -66,7 +66,8 @@ class Picker:
             valued = valued or has_values(trace)
             for path in paths(trace):
                 source = Source(shelf, entry, path.leaf, len(path.values))
-                row = Single(group.problem, group.size, source, path.values[-1] > 0, path.given)
+                good = path.values[-1] > 0
+                row = Single(group.problem, group.size, source, good, path.given, path.values, path.visits)
                 offered.append((path, row, _text(group, said(trace, path.turns[path.given :]))))
         if not offered:
             self.account.problems["without any step of worth" if valued else "without values on their steps"] += 1
