@@ -21,7 +21,8 @@ from openstrawberry.prompts import load_prompts
 from openstrawberry.settings import Settings
 from openstrawberry.store.reading import read_traces
 from openstrawberry.strategies.catalogue import open_strategy
-from openstrawberry.strategies.omega import Omega, Prefix, Rollout, Search
+from openstrawberry.strategies.omega import Omega
+from openstrawberry.strategies.rollouts import Prefix, Rollout, Rollouts
 from openstrawberry.strategies.strategy import Answer, Ask, Check, Task
 from openstrawberry.strategies.strawberry import Strawberry
 from openstrawberry.trace import Node
@@ -179,21 +180,24 @@ def test_no_more_rollouts_are_made_than_allowed(mode: Any, most: int) -> None:
 
 def test_the_pool_prefers_a_promising_prefix_a_short_rollout_and_what_was_seldom_taken() -> None:
     on = task()
-    search = Search(Omega(), on.within("strawberry"))
+    tree = Rollouts(Strawberry(), on.within("strawberry"), 4, 40)
+
+    def priority(rollout: Rollout) -> float:
+        return Omega().priority(rollout, tree)
 
     def wrong(value: float, words: int, taken: int = 0) -> Rollout:
         asked = on.user(f"{len(on.tree.nodes)}?")
         asked.value, asked.visits = value, 4
         said = on.tree.add("assistant", "word " * words, asked)
-        search.prefixes[asked.chain] = start = Prefix(asked, taken=taken)
+        tree.prefixes[asked.chain] = start = Prefix(asked, taken=taken)
         return Rollout(start, Answer("4", said), False)
 
     plain, promising, long = wrong(0.5, 100), wrong(0.75, 100), wrong(0.5, 600)
-    assert search.priority(plain) == pytest.approx(0.5**0.5 * 0.9 ** (100 / 500))
-    assert search.priority(promising) > search.priority(plain) > search.priority(long)
+    assert priority(plain) == pytest.approx(0.5**0.5 * 0.9 ** (100 / 500))
+    assert priority(promising) > priority(plain) > priority(long)
     tired = wrong(0.5, 100, taken=3)
-    assert search.priority(tired) == pytest.approx(0.5**0.5 * 0.9**0.2 + 0.125 * 3**0.5 / 4)
-    assert search.priority(plain) == pytest.approx(0.5**0.5 * 0.9**0.2 + 0.125 * 3**0.5)
+    assert priority(tired) == pytest.approx(0.5**0.5 * 0.9**0.2 + 0.125 * 3**0.5 / 4)
+    assert priority(plain) == pytest.approx(0.5**0.5 * 0.9**0.2 + 0.125 * 3**0.5)
 
 
 @pytest.mark.parametrize("status", ["unknown", "timeout"])

@@ -21,7 +21,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from openstrawberry.problems.procedures import NOT_YET
-from openstrawberry.strategies.omega import Omega, Rollout
+from openstrawberry.strategies.omega import Omega
+from openstrawberry.strategies.rollouts import Rollout
 from openstrawberry.strategies.strategy import Answer, Ask, Steps, Task
 from openstrawberry.trace import Node, title_of
 from openstrawberry.verifiers.extract import final_answer
