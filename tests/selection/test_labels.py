@@ -11,7 +11,9 @@ from openstrawberry.prompts import load_prompts
 from openstrawberry.selection.export import Row
 from openstrawberry.selection.labels import fill, paths
 from openstrawberry.selection.options import Selecting
+from openstrawberry.selection.picking import sure_texts
 from openstrawberry.selection.select import select
+from openstrawberry.store.reading import Shelf
 from openstrawberry.strategies.omega import Omega
 from openstrawberry.strategies.strategy import Task
 from openstrawberry.trace import Trace, Turn, turn_of
@@ -241,3 +243,11 @@ def test_a_trace_that_stands_in_two_runs_is_labelled_once(tmp_path: Path) -> Non
 def test_options_without_meaning_are_refused(options: dict[str, Any], advice: str) -> None:
     with pytest.raises(SetupError, match=advice):
         Selecting(format="prm", **options)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "found"), [("strawberry/brief", True), ("omega/brief", True), ("cot/brief", False)]
+)
+def test_doubts_are_known_also_where_another_strategy_raised_them(tmp_path: Path, prompts: str, found: bool) -> None:
+    shelf = Shelf(write_run(tmp_path / "run", [searched()], prompts))
+    assert sure_texts(shelf) == (load_prompts("strawberry", "brief").pool("sure") if found else [])

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path as File
 
 from openstrawberry.errors import SetupError
-from openstrawberry.prompts import PromptSet, load_prompts
+from openstrawberry.prompts import load_prompts
 from openstrawberry.selection.candidates import Candidate, Group, Pick, Said, Single, Source, read, said
 from openstrawberry.selection.clean import Duplicates
 from openstrawberry.selection.difficulty import PassRate
@@ -15,6 +15,7 @@ from openstrawberry.selection.report import Account
 from openstrawberry.selection.siblings import grow, leaves, step_pairs
 from openstrawberry.selection.steps import Guard
 from openstrawberry.store.reading import Shelf
+from openstrawberry.strategies.catalogue import open_strategy
 from openstrawberry.trace import Trace
 
 Row = Pick | Single
@@ -152,15 +153,17 @@ class Picker:
 
 
 def sure_texts(shelf: Shelf) -> list[str]:
-    """The wordings of "are you sure?" that a run's strategy draws from, found through `run.json`; it may have none."""
+    """The wordings of "are you sure?" that a run's strategy draws from, or one that worked for it; it may have none."""
     identity, config = shelf.run.get("identity", {}), shelf.run.get("config", {})
     strategy, _, name = str(identity.get("prompts", "")).partition("/")
     folder = config.get("prompts")
     try:
-        prompts: PromptSet = load_prompts(strategy, name, File(folder) if folder else None)
-        return prompts.pool("sure")
-    except SetupError:  # this strategy has no such turns, or its texts are gone
+        uses = open_strategy(strategy, config.get("options") or {}).uses
+        prompts = load_prompts(strategy, name, File(folder) if folder else None, uses)
+        pools = [each.pool("sure") for each in (prompts, *prompts.others.values()) if "sure" in each.entries]
+    except SetupError:  # the strategy, or its texts, are gone
         return []
+    return pools[0] if pools else []
 
 
 def _text(group: Group, *sides: Sequence[Said]) -> str:
