@@ -212,6 +212,13 @@ class Trace(BaseModel):
         return sum(self.messages[index].role == "assistant" for index in self.path)
 
     @property
+    def composed(self) -> bool:
+        """Whether its last reply was put together by the strategy out of what models wrote elsewhere in the tree."""
+        last = self.messages[self.path[-1]] if self.path else None
+        by_nobody = last is not None and last.role == "assistant" and not last.model
+        return by_nobody and any(turn.model for turn in self.messages)
+
+    @property
     def chat(self) -> Iterator[Message]:
         """The conversation from root to answer."""
         for index in self.path:

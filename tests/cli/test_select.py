@@ -217,3 +217,22 @@ def test_a_file_that_no_selection_wrote_is_never_replaced(sometimes: Shell) -> N
     done = sometimes.strawberry("select", sometimes.run, "--out", notes)
     assert (done.code, notes.read_text()) == (1, "mine: true\n")
     assert done.err.strip().endswith("choose another file with --out.")
+
+
+def test_step_labels_are_written_from_the_values_of_a_search(sometimes: Shell) -> None:
+    sometimes.generate("--samples", 1, "--strategy", "omega", "--set", "max_branches=12", "--final-every", 3)
+    done = sometimes.strawberry("select", sometimes.run, "--format", "prm")
+    assert done.code == 0
+    file = sometimes.run / "steps.jsonl"
+    assert f"strawberry train-prm {file} --model hf:PATH" in done.out
+    found = rows(file)
+    assert {tuple(sorted(set(row["labels"]))) for row in found} == {(True,), (False, True)}
+    assert "Never right, never?" not in {row["question"] for row in found}
+    assert "without any step of worth" in done.out
+
+
+def test_a_run_without_a_search_has_no_step_labels_and_says_how_to_make_them(sometimes: Shell) -> None:
+    sometimes.generate("--samples", 2)
+    done = sometimes.strawberry("select", sometimes.run, "--format", "prm")
+    assert done.code == 1
+    assert "strawberry generate --strategy omega" in done.err

@@ -139,7 +139,7 @@ def show_selection(report: "Report", file: Path | None, then: str, json: bool) -
         json_line(event="selection", file=str(file or ""), **report.model_dump())
         return
     console = Console()
-    rows = "pairs" if report.rejected_steps else "traces"
+    rows = "paths" if report.format == "prm" else "pairs" if report.rejected_steps else "traces"
     table = Table("size", "problems", "right", "pass rate (95%)", "in the band", rows)
     for size in report.sizes:
         name = f"{size.family} {size.difficulty:g}".strip()
@@ -152,7 +152,7 @@ def show_selection(report: "Report", file: Path | None, then: str, json: bool) -
         if dropped:
             reasons = ", ".join(f"{count:,} {why}" for why, count in dropped)
             console.print(Text(f"left out  {what}: {reasons}"), soft_wrap=True)
-    steps = f"{report.chosen_steps:g} steps right"
+    steps = f"{report.chosen_steps:g} steps" + ("" if report.format == "prm" else " right")
     steps += f", {report.rejected_steps:g} wrong" if report.rejected_steps else ""
     kept = f"{report.rows:,} {rows} from {report.problems_used:,} of {report.problems:,} problems (mean {steps})"
     console.print(Text(f"kept      {kept}; clean guard {report.clean_guard}"), soft_wrap=True)

@@ -27,6 +27,9 @@ Clean = Annotated[
     bool | None,
     typer.Option("--clean/--no-clean", help="Learn only from traces of right steps (default: where steps are known)."),
 ]
+Composed = Annotated[
+    bool | None, typer.Option("--composed", help="Learn from replies that a strategy put together (journey) as well.")
+]
 PerProblem = Annotated[int | None, typer.Option(help="Rows of one problem at most (default: 4).")]
 Balance = Annotated[float | None, typer.Option(help="Rows of a size, in medians of all sizes, at most (2; 0 is off).")]
 Low = Annotated[float | None, typer.Option(help="Lowest pass rate of a barely solvable problem (default: 0.05).")]
@@ -43,7 +46,7 @@ DropEvaluated = Annotated[
 Ngram = Annotated[
     int | None, typer.Option(help="Words in a row that make a question a copy of an evaluation one (13; 0 is off).")
 ]
-Format = Annotated[str | None, typer.Option("--format", "-f", help="trl (default), openai, kto, sft or sharegpt.")]
+Format = Annotated[str | None, typer.Option("--format", "-f", help="trl (default), openai, kto, sft, prm or sharegpt.")]
 Rendering = Annotated[
     str | None, typer.Option(help="chat (default): the turns as they were; flat: one reply that thinks, then answers.")
 ]
@@ -59,6 +62,7 @@ def command(
     skew: Skew = None,
     pairing: Pairing = None,
     clean: Clean = None,
+    composed: Composed = None,
     rendering: Rendering = None,
     per_problem: PerProblem = None,
     balance: Balance = None,
@@ -106,6 +110,7 @@ def _next(options: "Selecting", file: Path, run: dict[str, Any]) -> str:
     if options.format in ("openai", "sharegpt"):
         return ""
     spec = str(run.get("identity", {}).get("model", ""))
-    command = ["strawberry", "train-sft" if options.format == "sft" else "train-dpo", str(file)]
+    trainer = {"sft": "train-sft", "prm": "train-prm"}.get(options.format, "train-dpo")
+    command = ["strawberry", trainer, str(file)]
     command += ["--loss", "kto"] if options.format == "kto" else []
     return shlex.join([*command, "--model", spec if spec.partition(":")[0] in ("berry", "hf") else "hf:PATH"])

@@ -43,6 +43,12 @@ def family_of(question: str) -> str:
     return item.family if item else ""
 
 
+def size_of(question: str) -> int:
+    """The size of a built-in problem (letters, digits), 0 for any other."""
+    item = recognise(question)
+    return item.size if item else 0
+
+
 @dataclass(frozen=True)
 class PassRate:
     """How the samples of one problem (or of all problems of one size) ended."""

@@ -80,8 +80,9 @@ def select(runs: Sequence[Path], options: Selecting) -> Selection:
     everything = tally((group.problem, group.size, outcome(entry.status, entry.stop))
                        for group in groups for _, entry in group.members)  # fmt: skip
     allowed = unseen(groups, options, account)
-    asked = options.clean is not False or options.unit != "trace"
-    guard = Guard(options.clean, asked and told_anywhere(shelves, allowed))
+    clean = False if options.format == "prm" else options.clean  # there every step has a label of its own
+    asked = clean is not False or options.unit != "trace"
+    guard = Guard(clean, asked and told_anywhere(shelves, allowed))
     picker = Picker(shelves, options, guard, account)
     picks = [pick for group in allowed for pick in picker.picks(group, everything.problems[group.problem])]
     picks = balanced(picks, options.balance, options.seed, account)

@@ -16,6 +16,8 @@ STRATEGIES = Registry(
         "zero-shot": "openstrawberry.strategies.single:ZeroShot",
         "few-shot": "openstrawberry.strategies.single:FewShot",
         "cot": "openstrawberry.strategies.single:ChainOfThought",
+        "omega": "openstrawberry.strategies.omega:Omega",
+        "journey": "openstrawberry.strategies.journey:Journey",
     },
 )
 
