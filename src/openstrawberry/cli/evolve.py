@@ -41,7 +41,7 @@ Agree = Annotated[float | None, typer.Option(help="Share of the solvers that mus
 SolverStrategy = Annotated[str | None, typer.Option(help="How they solve (default: cot).")]
 Samples = Annotated[
     int | None,
-    typer.Option("--samples", "-n", help="Tries of the target at most; 0: keep any difficulty (default: 8)."),
+    typer.Option("--samples", "-n", help="Tries of the target at most, 0 keeps any difficulty (default: 8)."),
 ]
 TargetStrategy = Annotated[
     str | None, typer.Option("--strategy", "-s", help="How the target tries (default: strawberry for berry, else cot).")

@@ -8,13 +8,12 @@ its files alone what is done; a torn last line is cut off and owed again. The li
 metadata, under `evolved`.
 """
 
-import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from openstrawberry.errors import SetupError
 from openstrawberry.evolve.operators import Operator
@@ -106,10 +105,10 @@ class Book:
         self._done: dict[tuple[str, int], Candidate] = {}
         with explained(kept):
             kept.parent.mkdir(parents=True, exist_ok=True)
-            for line in _lines(kept):
-                self._note(_kept(line, kept))
-            for line in _lines(self._others):
-                self._note(Candidate.model_validate_json(line))
+            for file, read in ((kept, _kept), (self._others, Candidate.model_validate_json)):
+                for line in _lines(file):
+                    self._note(_read(line, read, file))
+                _cut(file)
 
     def find(self, line: str, round: int) -> Candidate | None:
         """What came of a line in a round."""
@@ -136,27 +135,31 @@ class Book:
         self._done[candidate.line, candidate.round] = candidate
 
 
-def _kept(line: bytes, file: Path) -> Candidate:
+def _kept(line: bytes) -> Candidate:
+    problem = Problem.model_validate_json(line)
+    return Candidate.model_validate({**problem.meta()["evolved"], "problem": problem})
+
+
+def _read(line: bytes, read: Callable[[bytes], Candidate], file: Path) -> Candidate:
     try:
-        row = json.loads(line)
-        problem = Problem.model_validate(row)
-        return Candidate.model_validate({**problem.meta()["evolved"], "problem": problem})
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        return read(line)
+    except (ValueError, LookupError, TypeError) as error:
         raise SetupError(
             f"{file} holds lines that no evolution has written: choose another file with --out."
         ) from error
 
 
 def _lines(file: Path) -> list[bytes]:
-    """The whole lines of a file; a torn last one is cut off."""
-    if not file.exists():
-        return []
-    data = file.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
+    """The whole lines of a file, without a torn last one."""
+    whole = file.read_bytes().rpartition(b"\n")[0] if file.exists() else b""
+    return [line for line in whole.split(b"\n") if line.strip()]
+
+
+def _cut(file: Path) -> None:
+    """Takes a torn last line away, once all others are known to be ours."""
+    if file.exists() and (whole := file.read_bytes().rfind(b"\n") + 1) < file.stat().st_size:
         with file.open("rb+") as out:
             out.truncate(whole)
-    return [line for line in data[:whole].split(b"\n") if line.strip()]
 
 
 def _append(file: Path, line: str) -> None:
