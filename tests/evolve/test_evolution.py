@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import OutputError, SetupError
 from openstrawberry.evolve.book import Candidate
 from openstrawberry.evolve.config import Evolving
-from openstrawberry.evolve.evolution import Done, Evolution, EvolveEvent
+from openstrawberry.evolve.evolution import Done, Evolution, EvolveEvent, evolve
 from openstrawberry.problems.families import generate, recognise
 from openstrawberry.problems.load import load_problems
 from openstrawberry.problems.problem import Problem
@@ -241,6 +241,37 @@ def test_families_are_evolved_without_any_model_that_writes(world: World) -> Non
         assert each.evidence.answered == "computed"
     again, _ = world.evolve(given, samples=0, rounds=3, operators=["deepen", "reason"])
     assert {each.round for each in again} == {3}
+
+
+def test_a_next_stage_takes_up_what_was_kept(world: World) -> None:
+    given = list(load_problems("builtin:add?size=2&n=3&split=train"))
+    config = Evolving(samples=0, rounds=1, operators=["deepen"], out=world.out)
+    rung = asyncio.run(evolve(config, Settings({}), problems=given))
+    assert [problem.difficulty for problem in rung] == [3.0] * 3
+    higher = asyncio.run(
+        evolve(config.model_copy(update={"out": world.folder / "next.jsonl"}), Settings({}), problems=rung)
+    )
+    assert [problem.difficulty for problem in higher] == [4.0] * 3
+    assert [problem.meta()["evolved"]["parent"] for problem in higher] == [problem.id for problem in rung]
+
+
+def test_a_next_stage_is_told_when_something_is_left(world: World) -> None:
+    world.cast(target={"replies": [{"error": "bad_request", "status": 400}]})
+    config = Evolving(model=world.model("writer"), solver_model=world.model("solver"), rounds=1, operators=["deepen"],
+                      target_model=world.model("target"), out=world.out, attempts=1)  # fmt: skip
+    with pytest.raises(SetupError, match="scripted failed"):
+        asyncio.run(evolve(config, Settings({}), problems=[PARENT]))
+
+
+def test_a_closed_pipe_ends_the_command_and_loses_nothing(world: World) -> None:
+    def broken(event: EvolveEvent) -> None:
+        raise BrokenPipeError("nobody listens")
+
+    given = list(load_problems("builtin:add?size=2&n=1&split=train"))
+    config = Evolving(samples=0, rounds=1, operators=["deepen"], out=world.out)
+    with pytest.raises(OutputError, match="run the same command"):
+        asyncio.run(evolve(config, Settings({}), broken, given))
+    assert len(world.kept) == 1
 
 
 def test_the_output_is_what_problems_reads(world: World) -> None:

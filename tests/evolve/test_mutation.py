@@ -44,8 +44,9 @@ def test_a_whole_mutation_message_by_message() -> None:
         (
             "judge",
             "user",
-            f"Problem A:\n{PROBLEM.question}\n\nProblem B:\n{NEW}\n\nDoes B ask for more than A, or for something else, "
-            "so that its solution cannot be copied from A's? And is B answerable: nothing missing, nothing "
+            f"Problem A:\n{PROBLEM.question}\n\nProblem B:\n{NEW}\n\n"
+            "Does B ask for more than A, or for something else, so that its solution cannot be copied from A's? "
+            "And is B answerable: nothing missing, nothing "
             "contradictory, exactly one answer that can be checked?\n\n"
             f"Answer with one JSON value that fits this JSON schema, and with nothing else:\n{schema[2]}",
         ),

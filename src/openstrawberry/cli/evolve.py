@@ -93,6 +93,7 @@ def command(
     budget_usd: o.BudgetUsd = None,
     budget_tokens: o.BudgetTokens = None,
     config: o.Config = None,
+    dry_run: o.DryRun = False,
     json: o.Json = False,
 ) -> None:
     """Make harder and broader problems out of problems, and keep those that a model solves sometimes.
@@ -102,22 +103,27 @@ def command(
     the same command again to go on after a crash, or with more rounds to go further.
     """
     flags = dict(locals())
-    run_command(flags, json=flags.pop("json"))
+    run_command(flags, dry=flags.pop("dry_run"), json=flags.pop("json"))
 
 
-def run_command(flags: dict[str, Any], json: bool) -> None:
+def run_command(flags: dict[str, Any], dry: bool, json: bool) -> None:
     """Evolves with the given flags and leaves with the right exit code."""
-    from openstrawberry.cli.evolveview import EvolveView
+    from openstrawberry.cli.evolveview import EvolveView, show_preview
     from openstrawberry.cli.generate import with_flag
     from openstrawberry.config import load_settings, parse_sets
     from openstrawberry.evolve.config import Evolving
     from openstrawberry.evolve.evolution import Evolution
+    from openstrawberry.evolve.parts import preview
     from openstrawberry.settings import Settings
 
     file, sets = flags.pop("config"), parse_sets(flags.pop("set_") or [])
     flags = {name: value for name, value in flags.items() if value != []} | ({"set": sets} if sets else {})
+    asked = load_settings(Evolving, file, flags)
+    if dry:
+        show_preview(asked, preview(asked, Settings.load()), json)
+        return
     view = EvolveView(json)
-    evolution = Evolution(load_settings(Evolving, file, flags), Settings.load(), view.hear)
+    evolution = Evolution(asked, Settings.load(), view.hear)
     try:
         summary = asyncio.run(_run(evolution, view))
     except KeyboardInterrupt:

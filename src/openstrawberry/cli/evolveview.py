@@ -15,7 +15,9 @@ from openstrawberry.evolve.book import Candidate
 from openstrawberry.evolve.evolution import Done, EvolveEvent
 
 if TYPE_CHECKING:
+    from openstrawberry.evolve.config import Evolving
     from openstrawberry.evolve.evolution import Evolution
+    from openstrawberry.evolve.parts import Preview
     from openstrawberry.store.summary import Summary
 
 LINES_LIMIT = 200  # more candidates than this: only the kept ones get a line
@@ -62,7 +64,7 @@ class EvolveView:
         self._lines = total * config.rounds <= LINES_LIMIT
         head = f"{total:,} problems × {config.rounds} rounds"
         self._say(Text.assemble(("strawberry ", "bold red"), ("evolve ", "bold"), clean(config.problems), f" · {head}"))
-        for line in _parts(evolution):
+        for line in _parts(config, total, evolution.generated):
             self._say(Text(clean(line), style="dim"))
         if evolution.skipped_rows:
             self._say(Text(f"{len(evolution.skipped_rows):,} rows that could not be read are left out.", "yellow"))
@@ -136,9 +138,29 @@ class EvolveView:
             self._say(Text(f"{clean(str(event.error))} Asking again in {event.wait:.1f} s.", style="yellow"))
 
 
-def _parts(evolution: "Evolution") -> list[str]:
+def show_preview(config: "Evolving", found: "Preview", json: bool) -> None:
+    """A dry run: the first request, and how many there would be at most."""
+    if json:
+        messages = [message.model_dump(include={"role", "content"}) for message in found.messages]
+        calls = {part: {"model": model, "most": most} for part, (model, most) in found.calls.items()}
+        json_line(event="dry-run", problems=found.problems, rounds=found.rounds, generated=found.generated,
+                  messages=messages, calls=calls, most=found.most)  # fmt: skip
+        return
+    console = Console()
+    console.print(Text(f"{found.problems:,} problems × {found.rounds} rounds · a dry run: nothing is sent"))
+    for line in _parts(config, found.problems, found.generated):
+        console.print(Text(clean(line), style="dim"), soft_wrap=True)
+    for message in found.messages:
+        console.print(Text(f"\n{message.role}", style="bold"))
+        console.print(Text("  " + clean(message.content).strip().replace("\n", "\n  ")), soft_wrap=True)
+    console.print()
+    for part, (model, most) in found.calls.items():
+        console.print(Text(f"{part:>9}  at most {most:,} calls of {clean(model)} a problem and round"), soft_wrap=True)
+    console.print(Text(f"{'in all':>9}  at most {found.most:,} calls; few problems reach every stage"), soft_wrap=True)
+
+
+def _parts(config: "Evolving", total: int, generated: int) -> list[str]:
     """Who does what, in sentences."""
-    config, total, generated = evolution.config, len(evolution.given), evolution.generated
     told = []
     if generated:
         which = "All" if generated == total else f"{generated:,}"

@@ -23,7 +23,7 @@ from openstrawberry.models.retry import OnRetry, RetryPolicy
 from openstrawberry.models.stack import Member, Money, compose
 from openstrawberry.pieces import model_options, prompts_of, strategy_of, versions
 from openstrawberry.problems.problem import Problem
-from openstrawberry.prompts import load_prompts
+from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.settings import Settings
 from openstrawberry.store.run import RunDirectory
 from openstrawberry.strategies.strategy import AskRole
@@ -68,7 +68,7 @@ class Cast:
         }  # fmt: skip
         self._runs = {part: run for part, run in every.items() if part in parts}
         self._strategies = {part: strategy_of(run) for part, run in self._runs.items()}
-        self._prompts = {
+        self._prompts: dict[Part, PromptSet] = {
             part: load_prompts("evolve", run.prompts_used, config.prompts)
             if part == "writer"
             else prompts_of(run, self._strategies[part])
@@ -99,6 +99,11 @@ class Cast:
             }
             for part, run in self._runs.items()
         }
+
+    @property
+    def prompts(self) -> dict[Part, PromptSet]:
+        """What is said to each part."""
+        return self._prompts
 
     @property
     def versions(self) -> dict[str, str]:

@@ -49,7 +49,8 @@ class Evolving(BaseModel):
     requests_per_minute: float | None = Field(default=None, ge=1, le=1e9)
     tokens_per_minute: float | None = Field(default=None, ge=1, le=1e12)
     max_turns: int | None = Field(default=None, ge=1, le=1_000_000)
-    temperature: float | None = Field(default=None, ge=0, le=5)
+    temperature: float | None = Field(default=None, gt=0, le=5)
+    """Never 0: solvers that draw the same would agree with themselves."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
     reasoning: str | None = None

@@ -12,21 +12,22 @@ EvolveMCTS4RL, both right and wrong among the samples. Theirs inherit the parent
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from openstrawberry.engine.drive import Setting, drive
 from openstrawberry.engine.events import Retried
 from openstrawberry.engine.pool import run_pool
-from openstrawberry.errors import ProviderError, SetupError
+from openstrawberry.errors import OutputError, ProviderError, SetupError
 from openstrawberry.evolve.book import Book, Candidate
-from openstrawberry.evolve.cast import Cast, Part
+from openstrawberry.evolve.cast import Cast
 from openstrawberry.evolve.config import Evolving
 from openstrawberry.evolve.elimination import Known
-from openstrawberry.evolve.generators import STEPS, can_generate, plain
+from openstrawberry.evolve.generators import plain
+from openstrawberry.evolve.parts import generated, parts
 from openstrawberry.evolve.stages import Line, Stages
-from openstrawberry.generate import BERRY_ONLY_KNOWS, STOPPING
+from openstrawberry.generate import STOPPING
 from openstrawberry.models.retry import RetryPolicy
 from openstrawberry.pieces import problems_of
 from openstrawberry.problems.problem import Problem
@@ -60,7 +61,8 @@ class Owed(Exception):
 
 
 class Evolution:
-    """One evolution, ready to start. `failures` ended lines early; `stopped` says why nothing more was begun.
+    """One evolution, ready to start. `generated` counts the given problems that need nobody to write or solve them;
+    `failures` ended lines early; `stopped` says why nothing more was begun.
 
     Args:
         problems: the given problems themselves, instead of the config's source.
@@ -83,7 +85,8 @@ class Evolution:
         self.skipped_rows: list[str] = []
         given = problems if problems is not None else problems_of(config, self.skipped_rows.append)
         self.given = list({problem.id: problem for problem in given}.values())
-        self.cast = Cast(config, settings, self._parts(), policy)
+        self.generated = generated(config, self.given)
+        self.cast = Cast(config, settings, parts(config, self.given), policy)
         if config.file.exists() and not (config.work / "run.json").exists():
             raise SetupError(f"{config.file} exists, and no evolution has made it: choose another file with --out.")
         identity = {**config.identity(), **self.cast.identity}
@@ -92,8 +95,8 @@ class Evolution:
         self.book = Book(config.file, config.work)
         self.cast.record(self.directory, self._retried)
         self.verifiers = Verifiers()
-        parts = self.cast.settings(digest_of(identity), self.directory.resumed, self.verifiers)
-        self._stages = Stages(config, parts, self.verifiers, self.given, self._everything(), self._make)
+        settings_of = self.cast.settings(digest_of(identity), self.directory.resumed, self.verifiers)
+        self._stages = Stages(config, settings_of, self.verifiers, self.given, self._everything(), self._make)
         self.stopped = ""
         self.failures: list[Failure] = []
         self.made = 0
@@ -129,13 +132,8 @@ class Evolution:
         )
 
     def problems(self) -> list[Problem]:
-        """The problems that were kept, in the order of the output: what a next stage, such as a ladder, takes up."""
+        """The problems that were kept, in the order of the output."""
         return [each.labelled() for each in self.book.all() if each.kept]
-
-    @property
-    def generated(self) -> int:
-        """How many of the given problems a generator evolves, so that nobody has to write or solve them."""
-        return sum(map(can_generate, self.given)) if self.config.generators else 0
 
     async def _line(self, given: Problem) -> None:
         line = Line(given, given, given.id)
@@ -150,7 +148,7 @@ class Evolution:
                     return  # later rounds depend on this one
                 self.book.add(candidate)
                 self.made += 1
-                self._hear(Done(candidate, line.parent))
+                self._tell(Done(candidate, line.parent))
             if candidate.advances and candidate.problem is not None:
                 line = Line(given, candidate.problem, candidate.root)
 
@@ -180,24 +178,6 @@ class Evolution:
         if not self.directory.resumed and not self.cast.proven and len(self.failures) >= wave:
             raise SetupError(self.failures[0].message)
 
-    def _parts(self) -> Collection[Part]:
-        """Who will be asked: nobody writes or solves where generators make everything.
-
-        Raises:
-            SetupError: somebody has to write who cannot.
-        """
-        target: list[Part] = ["target"] if self.config.samples else []
-        if self.generated == len(self.given):
-            return target
-        if all(map(can_generate, self.given)) and _is_berry(self.config.model) and not self.config.written:
-            raise SetupError(
-                f"berry cannot write problems, and a generator knows only {', '.join(STEPS)}: choose among them with "
-                "--operators, or name a model that writes with --model."
-            )
-        if _is_berry(self.config.model) or _is_berry(self.config.solver):
-            raise SetupError(f"berry can neither write problems nor solve them. {BERRY_ONLY_KNOWS}")
-        return ["writer", "solver", *target]
-
     def _everything(self) -> Known:
         """The given problems, and all that came of them before."""
         known = Known(self.config.near)
@@ -207,11 +187,36 @@ class Evolution:
 
     def _retried(self, error: ProviderError, attempt: int, wait: float) -> None:
         self.directory.log("retried", error=str(error), kind=error.kind, attempt=attempt, wait_s=round(wait, 3))
-        self._hear(Retried(error, attempt, wait))
+        self._tell(Retried(error, attempt, wait))
+
+    def _tell(self, event: EvolveEvent) -> None:
+        try:
+            self._hear(event)
+        except (OSError, ValueError) as error:  # a closed pipe, or letters that the terminal cannot show
+            raise OutputError(
+                f"The output can no longer be written ({error}): run the same command to go on."
+            ) from error
 
 
-def _is_berry(spec: str) -> bool:
-    return spec.partition(":")[0] == "berry"
+async def evolve(
+    config: Evolving, settings: Settings, hear: Hear = ignore, problems: Sequence[Problem] | None = None
+) -> list[Problem]:
+    """Evolves, and returns all problems that were kept, in the order of the output.
+
+    For stages that go on with them: a ladder whose next rung is made of the last one's problems. See `Evolution`.
+
+    Raises:
+        SetupError: the configuration is wrong, or a provider or budget stopped it before every line was done; what was
+            made is kept, and the same call goes on.
+    """
+    evolution = Evolution(config, settings, hear, problems)
+    try:
+        await evolution.run()
+    finally:
+        await evolution.close()
+    if evolution.stopped or evolution.failures:
+        raise SetupError(evolution.stopped or evolution.failures[0].message)
+    return evolution.problems()
 
 
 async def _side_by_side(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

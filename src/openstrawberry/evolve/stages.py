@@ -10,6 +10,7 @@ at one stage does not reach the next, so nothing more is paid for it.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from random import Random
 
 from openstrawberry.engine.drive import Setting
 from openstrawberry.evolve.agreement import agreed, solved, unsolved
@@ -17,7 +18,7 @@ from openstrawberry.evolve.book import Candidate, Evidence
 from openstrawberry.evolve.cast import Part
 from openstrawberry.evolve.config import Evolving
 from openstrawberry.evolve.elimination import Known
-from openstrawberry.evolve.generators import STEPS, can_generate, computed, harder, plain
+from openstrawberry.evolve.generators import can_generate, computed, harder, plain
 from openstrawberry.evolve.mutation import ACCEPTED, Mutation
 from openstrawberry.evolve.operators import examples, keywords, randomness
 from openstrawberry.models.model import without_address
@@ -38,6 +39,38 @@ class Line:
     given: Problem
     parent: Problem
     root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a line meets in a round. `shown`: the problems that a fresh start sees; `generated`: by a generator."""
+
+    candidate: Candidate
+    shown: list[Problem]
+    generated: bool
+    random: Random
+
+    def mutation(self, config: Evolving) -> Mutation:
+        """What the writer is asked."""
+        return Mutation(
+            operator=self.candidate.operator,
+            examples=tuple(each.question for each in self.shown),
+            keywords=tuple(keywords(self.random, self.shown)),
+            near=config.near,
+        )
+
+
+def draw(config: Evolving, line: Line, given: Sequence[Problem], round: int) -> Drawn:
+    """Draws the operator of a round; the same for the same problem, seed and round."""
+    random = randomness(config.seed, line.given, round)
+    generated = bool(config.generators) and can_generate(line.parent)
+    operator = random.choice(config.generators if generated else config.operators)
+    candidate = Candidate(line=line.given.id, round=round, operator=operator, parent=line.parent.id, root=line.root)
+    if operator != "fresh":
+        return Drawn(candidate, [], generated, random)
+    shown = examples(random, line.given, given)
+    seen = tuple(each.id for each in shown)
+    return Drawn(candidate.but(parent="", root="", examples=seen), shown, generated, random)
 
 
 class Stages:
@@ -69,33 +102,21 @@ class Stages:
 
     async def next(self, line: Line, round: int) -> Candidate:
         """What comes of a line in one round."""
-        random = randomness(self._config.seed, line.given, round)
-        generate = self._config.generators and can_generate(line.parent)
-        operator = random.choice(self._config.generators if generate else self._config.operators)
-        mine = Candidate(line=line.given.id, round=round, operator=operator, parent=line.parent.id, root=line.root)
-        shown = examples(random, line.given, self._given) if operator == "fresh" else []
-        if operator == "fresh":
-            mine = mine.but(parent="", root="", examples=tuple(each.id for each in shown))
-        if generate:
-            like = next(filter(can_generate, shown), line.parent)
-            problem = harder(like, operator, random) if operator in STEPS else None
+        drawn = draw(self._config, line, self._given, round)
+        mine = drawn.candidate
+        if drawn.generated:
+            like = next(filter(can_generate, drawn.shown), line.parent)
+            problem = harder(like, mine.operator, drawn.random)
             mine = mine.but(writer="generator", problem=problem, reason="" if problem else "nothing harder")
         else:
-            mine = await self._written(mine, line.parent, shown)
+            mine = await self._written(mine, line.parent, drawn.mutation(self._config))
         for stage in (self._new, self._solved, self._tried):
             if mine.problem is not None and mine.kept:
                 mine = await stage(mine, mine.problem)
         return mine
 
-    async def _written(self, mine: Candidate, parent: Problem, shown: Sequence[Problem]) -> Candidate:
+    async def _written(self, mine: Candidate, parent: Problem, mutation: Mutation) -> Candidate:
         """With the problem that the writer makes of `parent`; its answer only where a generator computes it."""
-        random = randomness(self._config.seed, parent, mine.round, "keywords")
-        mutation = Mutation(
-            operator=mine.operator,
-            examples=tuple(each.question for each in shown),
-            keywords=tuple(keywords(random, shown)),
-            near=self._config.near,
-        )
         setting = replace(self._settings["writer"], strategy=mutation)
         (trace,) = await self._make(setting, parent, [mine.round])
         question, how = trace.answer, trace.verdict.method
