@@ -32,6 +32,7 @@ def tagged(text: str) -> str:
         ("<new_problem>What is 2 + 2?</new_problem>", "What is 2 + 2?"),
         ("Here it is:\n<new_problem>\nWhat is 2 + 2?\n</new_problem> Good luck!", "What is 2 + 2?"),
         ("<new_problem>A draft.</new_problem><new_problem>What is 2 + 2?", "What is 2 + 2?"),
+        ("<think>Perhaps <new_problem>no</new_problem></think><New_Problem>What is 2 + 2?", "What is 2 + 2?"),
         ("What is 2 + 2?", ""),
         ("</new_problem>", ""),
         ("", ""),
@@ -65,9 +66,10 @@ def test_what_the_text_tells(content: str, finish: str, told: str | None) -> Non
 
 
 def test_a_word_that_the_parent_has_too_is_no_leak() -> None:
-    parent = "The law was rewritten in 1950 and again 12 years later. In which year?"
-    assert reason(tagged("A law was rewritten in 1950, and every 12 years since. When for the third time?")) is not None
-    assert reason(tagged("A law was rewritten in 1950, and every 12 years since. When?"), parent=parent) is None
+    parent = "Ada was given problems to solve, 12 a day. How many in a week?"
+    child = tagged("Ada was given problems to solve, 12 a day but 3 on Sundays. How many in two weeks?")
+    assert reason(child) == "prompt leaked"
+    assert reason(child, parent=parent) is None
 
 
 def test_a_copy_is_told_by_what_it_says_not_by_how_it_is_set() -> None:

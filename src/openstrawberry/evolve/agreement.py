@@ -59,10 +59,22 @@ async def agreed(question: str, answers: Sequence[str], verify: Verify) -> Agree
     if not groups:
         return Agreement("", 0, len(answers), 0)
     largest = max(groups, key=len)
-    return Agreement(Counter(largest).most_common(1)[0][0], len(largest), len(answers), len(given))
+    return Agreement(_told_best(question, largest), len(largest), len(answers), len(given))
+
+
+def _told_best(question: str, answers: Sequence[str]) -> str:
+    """One of equal answers: `24` rather than `24 pens`, as more can be checked against it; then the most frequent."""
+    counts = Counter(answers)
+    return max(counts, key=lambda answer: (solved(question, answer).verifier != "exact", counts[answer]))
 
 
 async def _same(question: str, one: str, other: str, verify: Verify) -> bool:
-    """Both ways round: a verifier may forgive what is given more than what is known."""
-    there = await verify(solved(question, one), other)
-    return there.status == "correct" and (await verify(solved(question, other), one)).status == "correct"
+    """Both ways round, since a verifier forgives what is given more than what is known; one way is enough where only
+    one of them is text (`24` takes `24 pens`, but not the other way round).
+    """
+    known, given = solved(question, one), solved(question, other)
+    there = (await verify(known, other)).status == "correct"
+    if there and known.verifier != given.verifier:
+        return True
+    back = (await verify(given, one)).status == "correct"
+    return (there and back) or (back and known.verifier != given.verifier)

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from openstrawberry.problems.problem import Problem
 from openstrawberry.selection.clean import Duplicates
 from openstrawberry.trace import Node
+from openstrawberry.verifiers.extract import without_thoughts
 
 Reason = Literal[
     "refused",  # the writer would not, or the provider's filter did not let it
@@ -32,17 +33,17 @@ Reason = Literal[
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 LONGEST = 20_000  # characters of a problem
-_OPEN, _CLOSE = "<new_problem>", "</new_problem>"
+_OPEN = re.compile(r"<\s*new_problem\s*>", re.IGNORECASE)
+_CLOSE = re.compile(r"<\s*/\s*new_problem\s*>", re.IGNORECASE)
 _GIVEN = re.compile(r"</?\s*final_answer|^####", re.IGNORECASE | re.MULTILINE)
 _LETTER = re.compile(r"[^\W\d_]")
 
 
 def written(node: Node) -> str:
     """The problem in a writer's reply: what stands in the last `<new_problem>`; empty where nothing does."""
-    _, tag, tail = node.content.rpartition(_OPEN)
-    if not tag:
-        return ""
-    return tail.partition(_CLOSE)[0].strip()
+    said = without_thoughts(node.content)
+    opened = [tag.end() for tag in _OPEN.finditer(said)]
+    return _CLOSE.split(said[opened[-1] :], maxsplit=1)[0].strip() if opened else ""
 
 
 def spoilt(node: Node, question: str, parent: str, refusals: list[str], leaks: list[str]) -> Reason | None:
@@ -51,10 +52,10 @@ def spoilt(node: Node, question: str, parent: str, refusals: list[str], leaks: l
     `refusals` begin a reply that refuses, `leaks` are words of the writer's prompt: in a problem they count only where
     the parent does not have them too.
     """
-    said = (question or node.content).casefold().lstrip(" \n*\"'")
+    said = (question or without_thoughts(node.content)).casefold().lstrip(" \n*\"'")
     if node.finish_reason == "filter" or said.startswith(tuple(each.casefold() for each in refusals)):
         return "refused"
-    if node.finish_reason == "length" and _CLOSE not in node.content:
+    if node.finish_reason == "length" and not _CLOSE.search(node.content):
         return "cut off"
     if len(question) > LONGEST or len(_LETTER.findall(question)) + sum(map(str.isdigit, question)) < 3:
         return "no problem"

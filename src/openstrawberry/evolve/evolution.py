@@ -179,9 +179,10 @@ class Evolution:
             raise SetupError(self.failures[0].message)
 
     def _everything(self) -> Known:
-        """The given problems, and all that came of them before."""
+        """The given problems, and all that came of them before; what was a copy adds nothing."""
         known = Known(self.config.near)
-        for problem in (*self.given, *(each.problem for each in self.book.all() if each.problem is not None)):
+        before = [each.problem for each in self.book.all() if not each.reason.endswith("copy")]
+        for problem in (*self.given, *filter(None, before)):
             known.add(plain(problem))
         return known
 
