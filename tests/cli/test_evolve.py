@@ -83,13 +83,20 @@ def test_every_flag_can_stand_in_a_file(scripted: Shell) -> None:
     assert (done[1]["evidence"]["solver_strategy"], done[1]["evidence"]["target"]) == ("zero-shot", "")
 
 
-def test_the_tries_are_training_data_for_select(scripted: Shell) -> None:
+@pytest.mark.parametrize("verified", [False, True])
+def test_the_tries_are_training_data_for_select_and_nothing_else_is(scripted: Shell, verified: bool) -> None:
     evolve(scripted, "--rounds", 1)
+    if verified:
+        moved = scripted.strawberry("verify", scripted.folder / "new.work", "--json").events
+        assert all(event["before"] == event["after"] for event in moved)
     done = scripted.strawberry("select", scripted.folder / "new.work", "--out", scripted.folder / "pairs.jsonl")
     assert done.code == 0
-    (pair,) = [json.loads(line) for line in (scripted.folder / "pairs.jsonl").read_text().splitlines()][:1]
-    assert "<final_answer>4" in pair["chosen"][-1]["content"]
-    assert "<final_answer>3" in pair["rejected"][-1]["content"]
+    pairs = [json.loads(line) for line in (scripted.folder / "pairs.jsonl").read_text().splitlines()]
+    assert pairs
+    for pair in pairs:
+        assert "How many times do r and e stand in strawberry?" in pair["prompt"][-1]["content"]
+        assert "<final_answer>4" in pair["chosen"][-1]["content"]
+        assert "<final_answer>3" in pair["rejected"][-1]["content"]
 
 
 def test_berry_makes_sums_of_its_own_harder(shell: Shell) -> None:

@@ -25,17 +25,15 @@ from openstrawberry.problems.source import dump
 STEPS: dict[str, int] = {"deepen": 1, "reason": 2, "broaden": 0, "fresh": 1}
 """Sizes up, by operator: those that a generator knows."""
 
-LONGEST = 4_000  # characters of a question of a family; Python reads no number of more digits
-
 
 def can_generate(problem: Problem) -> bool:
     """Whether a generator knows problems like this one."""
-    return _item(problem.question) is not None or _gym(problem) is not None
+    return recognise(problem.question) is not None or _gym(problem) is not None
 
 
 def computed(question: str) -> Problem | None:
     """A question of a built-in family as a problem with its answer, however it came about."""
-    item = _item(question)
+    item = recognise(question)
     return _problem(item, question) if item is not None else None
 
 
@@ -45,7 +43,7 @@ def harder(problem: Problem, operator: Operator, random: Random) -> Problem | No
     Raises:
         SetupError: the problem is a gym task and reasoning-gym is missing.
     """
-    item = _item(problem.question)
+    item = recognise(problem.question)
     if item is not None:
         return _next_item(item, STEPS[operator], random)
     gym = _gym(problem)
@@ -54,12 +52,8 @@ def harder(problem: Problem, operator: Operator, random: Random) -> Problem | No
 
 def plain(problem: Problem) -> str:
     """The question by which copies are told: one of a built-in family in its first wording."""
-    item = _item(problem.question)
+    item = recognise(problem.question)
     return item.question() if item is not None else problem.question
-
-
-def _item(question: str) -> Item | None:
-    return recognise(question) if len(question) <= LONGEST else None
 
 
 def _next_item(item: Item, up: int, random: Random) -> Problem | None:

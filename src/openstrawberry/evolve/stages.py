@@ -118,7 +118,7 @@ class Stages:
     async def _written(self, mine: Candidate, parent: Problem, mutation: Mutation) -> Candidate:
         """With the problem that the writer makes of `parent`; its answer only where a generator computes it."""
         setting = replace(self._settings["writer"], strategy=mutation)
-        (trace,) = await self._make(setting, parent, [mine.round])
+        (trace,) = await self._make(setting, unsolved(parent.question), [mine.round])
         question, how = trace.answer, trace.verdict.method
         mine = mine.but(writer=trace.model, problem=(computed(question) or unsolved(question)) if question else None)
         return mine.but(evidence=Evidence(judge=how)) if how in ACCEPTED else mine.but(reason=how)
