@@ -12,13 +12,16 @@ import yaml
 from openstrawberry.errors import OutputError, SetupError
 from openstrawberry.evolve.book import Candidate
 from openstrawberry.evolve.config import Evolving
+from openstrawberry.evolve.elimination import REASONS
 from openstrawberry.evolve.evolution import Done, Evolution, EvolveEvent, evolve
+from openstrawberry.evolve.operators import OPERATORS
 from openstrawberry.problems.families import generate, recognise
 from openstrawberry.problems.load import load_problems
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
 from openstrawberry.store.reading import read_traces
 from openstrawberry.store.summary import Summary
+from tests.strategies.playing import JUNK
 
 PARENT = Problem(
     question="A shelf holds 4 boxes with 6 pens each. How many pens?",
@@ -349,6 +352,26 @@ def test_a_writer_that_never_works_ends_the_command_and_leaves_nothing(world: Wo
         world.evolve()
     assert not (world.folder / "new.work").exists()
     assert not world.out.exists()
+
+
+def test_whatever_the_models_write_every_line_comes_to_its_end(world: World) -> None:
+    junk = [text for text in JUNK if text.strip()]
+    told = [*junk, *(f"<final_answer>{text}</final_answer>" for text in junk), *["<final_answer>7</final_answer>"] * 40]
+    problems = [f"<new_problem>{text}</new_problem>" for text in (*junk, *(f"{each} How many?" for each in junk))]
+    huge = f"<new_problem>What is {'9' * 5000} + {'8' * 5000}?</new_problem>"
+    judge = {"when": "Problem B:", "say": [*junk, *[YES] * 20]}
+    scripts = {"writer": {"rules": [{"say": [*problems, huge]}]}, "solver": {"rules": [judge], "turns": [told]}}
+    for part, script in {**scripts, "target": {"turns": [told]}}.items():
+        (world.folder / f"{part}.json").write_text(json.dumps(script))
+    models = {f"{name}model": f"scripted:{world.folder / part}.json" for name, part in
+              (("", "writer"), ("solver_", "solver"), ("target_", "target"))}  # fmt: skip
+    given = [PARENT.model_copy(update={"question": f"Shelf {number} holds pens?"}) for number in range(30)]
+    done, summary = world.evolve(given, rounds=3, operators=list(OPERATORS), agree=0.55, **models)
+    assert len(done) == 90
+    assert summary.failed == 0
+    assert {each.reason for each in done} <= {"", *REASONS}
+    assert len({each.reason for each in done}) > 5
+    assert [each["id"] for each in world.kept] == [problem.id for problem in load_problems(str(world.out))]
 
 
 def test_berry_is_not_asked_to_write(world: World) -> None:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from openstrawberry.store.summary import Summary
 
 Source = Annotated[
-    str | None, typer.Argument(help="Problems to begin with: a file, hub:NAME, gym:NAME, builtin:NAME or a preset.")
+    str | None,
+    typer.Argument(
+        metavar="SOURCE", help="Problems to begin with: a file, hub:NAME, gym:NAME, builtin:NAME, a preset."
+    ),
 ]
 Writer = Annotated[
     str | None,
@@ -98,9 +101,8 @@ def command(
 ) -> None:
     """Make harder and broader problems out of problems, and keep those that a model solves sometimes.
 
-    Every new problem gets an answer of its own: computed by the generator of its family, or agreed on by solvers that
-    never saw the old one. Bare, the generators make the built-in problems harder, until the embedded model slips. Run
-    the same command again to go on after a crash, or with more rounds to go further.
+    Every new problem gets an answer of its own, computed by a generator or agreed on by several solvers. Bare, built-in
+    problems become harder until the embedded model slips. Run the same command again to go on after a crash.
     """
     flags = dict(locals())
     run_command(flags, dry=flags.pop("dry_run"), json=flags.pop("json"))

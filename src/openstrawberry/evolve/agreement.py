@@ -65,7 +65,7 @@ async def agreed(question: str, answers: Sequence[str], verify: Verify) -> Agree
 def _told_best(question: str, answers: Sequence[str]) -> str:
     """One of equal answers: `24` rather than `24 pens`, as more can be checked against it; then the most frequent."""
     counts = Counter(answers)
-    return max(counts, key=lambda answer: (solved(question, answer).verifier != "exact", counts[answer]))
+    return max(counts, key=lambda answer: (solved(question, answer).verifier != "exact", counts[answer], -len(answer)))
 
 
 async def _same(question: str, one: str, other: str, verify: Verify) -> bool:
