@@ -28,6 +28,7 @@ ORDER = [
     "estimate",
     "ask",
     "verify",
+    "evolve",
     "berry",
     "training",
     "evaluation",

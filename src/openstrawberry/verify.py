@@ -63,7 +63,7 @@ async def recheck(run: Path, verifier: str | None) -> Recheck:
 
 def _known(trace: Trace) -> bool:
     """Whether there is a truth to check against."""
-    return not trace.owed and not (trace.problem.source == "ask" and not trace.problem.answer)
+    return not trace.owed and bool(trace.problem.answer)
 
 
 async def _check(checker: Verifiers, trace: Trace) -> dict[str, str]:

@@ -11,7 +11,7 @@ import sys
 import typer
 
 from openstrawberry import __version__
-from openstrawberry.cli import ask, bootstrap, doctor, evaluate, generate, problems, select, training, verify
+from openstrawberry.cli import ask, bootstrap, doctor, evaluate, evolve, generate, problems, select, training, verify
 from openstrawberry.errors import Interrupted, OutputError, StrawberryError
 
 SET_UP_ERROR, SOME_FAILED, INTERRUPTED = 1, 3, 130
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.command("generate")(generate.command)
 app.command("ask")(ask.command)
 app.command("problems")(problems.command)
+app.command("evolve")(evolve.command)
 app.command("verify")(verify.command)
 app.command("select")(select.command)
 app.command("train-dpo")(training.dpo)

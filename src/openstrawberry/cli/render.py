@@ -64,7 +64,7 @@ def show_summary(console: Console, summary: "Summary") -> None:
     if tokens.get("input", -1) >= 0:
         cached = f" ({_percent(tokens['cached'], tokens['input'])} from cache)" if tokens.get("cached", -1) >= 0 else ""
         rows.append(("tokens", f"{tokens['input']:,} in{cached}, {max(tokens['output'], 0):,} out"))
-    rows += [("cost", cost)] if (cost := _cost(summary)) else []
+    rows += [("cost", cost)] if (cost := cost_of(summary)) else []
     replayed = f", {summary.replies_replayed:,} replayed" if summary.replies_replayed else ""
     rows.append(
         ("time", f"{summary.seconds:.1f} s for {summary.made:,} traces ({summary.replies_asked:,} replies{replayed})")
@@ -83,7 +83,7 @@ def show_summary(console: Console, summary: "Summary") -> None:
         console.print(Text(told, style="red"), soft_wrap=True)
 
 
-def _cost(summary: "Summary") -> str:
+def cost_of(summary: "Summary") -> str:
     """What the run cost; nothing where nobody bills."""
     if summary.unpriced:
         known = f"{dollars(summary.priced_usd)} and " if summary.priced_usd else ""
