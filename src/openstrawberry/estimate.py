@@ -144,4 +144,5 @@ def _request(ask: Ask, config: RunConfig) -> Request:
         stop=ask.stop,
         response_schema=ask.response_schema,
         reasoning=config.reasoning,
+        thoughts=ask.thoughts,
     )

@@ -51,7 +51,9 @@ def show_summary(console: Console, summary: "Summary") -> None:
         rows.append(("right", f"{share} ({_percent(right, judged)}, 95% interval {low:.0%} to {high:.0%})"))
         others = {name: count for name, count in summary.statuses.items() if name != "correct" and count}
         if others:
-            rows.append(("not", ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in others.items())))
+            why = f" ({clean(summary.no_answer)})" if summary.no_answer else ""
+            counts = [f"{n:,} {name.replace('_', ' ')}{why * (name == 'no_answer')}" for name, n in others.items()]
+            rows.append(("not", ", ".join(counts)))
         never = summary.problems - summary.solved_always - summary.solved_sometimes
         rows.append(
             (
