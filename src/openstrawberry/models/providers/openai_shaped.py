@@ -19,6 +19,7 @@ from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.endpoint import Endpoint
 from openstrawberry.models.providers.faults import Filtered
 from openstrawberry.models.providers.openai_batches import open_batches
+from openstrawberry.models.providers.openai_responses import Responses
 from openstrawberry.models.providers.refusals import ANY_JSON, OPTIONAL, RENAMED, Refusals
 from openstrawberry.models.providers.schema import strict
 from openstrawberry.models.providers.think import ThinkSplitter
@@ -30,7 +31,8 @@ class Dialect:
 
     `cache_key` is what requests of one conversation are routed by, `marked` begins the names of models that cache only
     what is marked, as Anthropic's own protocol does. `reasoning` is how effort is asked for, `echo` the field in which
-    past reasoning is sent back, `think_tags` whether thoughts may come as plain text.
+    past reasoning is sent back, `think_tags` whether thoughts may come as plain text, `responses` whether they are told
+    in another protocol only (`openai_responses.py`).
     """
 
     max_tokens: str = "max_tokens"
@@ -42,10 +44,11 @@ class Dialect:
     reasoning: Literal["", "effort", "object", "switch", "template", "groq"] = "effort"
     echo: str = ""
     think_tags: bool = False
+    responses: bool = False
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    "openai": Dialect(max_tokens="max_completion_tokens", cache_key="prompt_cache_key"),
+    "openai": Dialect(max_tokens="max_completion_tokens", cache_key="prompt_cache_key", responses=True),
     "azure": Dialect(max_tokens="max_completion_tokens", cache_key="prompt_cache_key"),
     "groq": Dialect(max_tokens="max_completion_tokens", reasoning="groq", think_tags=True),
     "cerebras": Dialect(max_tokens="max_completion_tokens", think_tags=True),
@@ -62,6 +65,11 @@ DIALECTS: Mapping[str, Dialect] = {
 
 
 _THINKING = {"thinking": {"type": "enabled"}}
+_SHOWN: Mapping[str, dict[str, Any]] = {  # what makes a model think, and say so, that would not by itself
+    "object": {"reasoning": {"enabled": True}},
+    "switch": _THINKING,
+    "template": {"chat_template_kwargs": {"enable_thinking": True}},
+}
 
 
 class OpenAIShapedModel:
@@ -78,6 +86,7 @@ class OpenAIShapedModel:
         self._mark = wire.encoded_object(wire.cache_mark(opening.options.cache_ttl)) if marked else b""
         self._endpoint = endpoint
         self._refusals = Refusals(opening.spec)
+        self._responses = Responses(opening, endpoint) if self._dialect.responses else None
 
     @property
     def spec(self) -> str:
@@ -85,6 +94,13 @@ class OpenAIShapedModel:
 
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
         """See `Model.complete`."""
+        if request.thoughts and request.reasoning != "off" and self._responses is not None:
+            try:
+                return await self._responses.complete(request, on_delta)
+            except ProviderError as error:
+                if error.kind != "not_found":
+                    raise
+                self._responses = None  # a server that stands in for OpenAI, or a model that nobody has: asked below
         while True:
             fields = self._refusals.without(self._fields(request, on_delta is not None))
             try:
@@ -160,6 +176,8 @@ class OpenAIShapedModel:
 
     def _reasoning(self, request: Request) -> dict[str, Any]:
         effort, off = request.reasoning, request.reasoning == "off"
+        if effort is None and request.thoughts:
+            return _SHOWN.get(self._dialect.reasoning, {})
         match self._dialect.reasoning if effort is not None else "":
             case "effort":
                 return {"reasoning_effort": _least_effort(self._underlying) if off else effort}
