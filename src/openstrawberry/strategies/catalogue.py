@@ -16,6 +16,11 @@ STRATEGIES = Registry(
         "zero-shot": "openstrawberry.strategies.single:ZeroShot",
         "few-shot": "openstrawberry.strategies.single:FewShot",
         "cot": "openstrawberry.strategies.single:ChainOfThought",
+        "g1": "openstrawberry.strategies.g1:G1",
+        "llamaberry": "openstrawberry.strategies.llamaberry:Llamaberry",
+        "deep-think": "openstrawberry.strategies.deep_think:DeepThink",
+        "distill": "openstrawberry.strategies.distill:Distill",
+        "rationalize": "openstrawberry.strategies.rationalize:Rationalize",
     },
 )
 
