@@ -27,6 +27,10 @@ Clean = Annotated[
     bool | None,
     typer.Option("--clean/--no-clean", help="Learn only from traces of right steps (default: where steps are known)."),
 ]
+Hinted = Annotated[
+    bool | None,
+    typer.Option("--hinted/--no-hinted", help="Learn from traces found with the answer as a hint (default: yes)."),
+]
 PerProblem = Annotated[int | None, typer.Option(help="Rows of one problem at most (default: 4).")]
 Balance = Annotated[float | None, typer.Option(help="Rows of a size, in medians of all sizes, at most (2; 0 is off).")]
 Low = Annotated[float | None, typer.Option(help="Lowest pass rate of a barely solvable problem (default: 0.05).")]
@@ -59,6 +63,7 @@ def command(
     skew: Skew = None,
     pairing: Pairing = None,
     clean: Clean = None,
+    hinted: Hinted = None,
     rendering: Rendering = None,
     per_problem: PerProblem = None,
     balance: Balance = None,
