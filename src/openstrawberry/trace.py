@@ -232,8 +232,13 @@ class Trace(BaseModel):
 
     @property
     def turns(self) -> int:
-        """Replies on the way to the answer (side conversations and abandoned branches not counted)."""
-        return sum(self.messages[index].role == "assistant" for index in self.path)
+        """Replies on the way to the answer (side conversations and abandoned branches not counted).
+
+        Turns that were put into a model's mouth (few-shot examples, a seeded opening) are none, unless the trace names
+        no model anywhere.
+        """
+        replies = [self.messages[index] for index in self.path if self.messages[index].role == "assistant"]
+        return sum(bool(turn.model) for turn in replies) or len(replies)
 
     @property
     def hinted(self) -> bool:

@@ -7,13 +7,20 @@ from typing import Any
 import pytest
 
 from openstrawberry.chat import Reply
+from openstrawberry.engine.drive import Setting, drive
 from openstrawberry.errors import ProviderError, SetupError
+from openstrawberry.models.model import Model
+from openstrawberry.models.replies import Recorded
 from openstrawberry.prompts import load_prompts
 from openstrawberry.strategies.catalogue import open_strategy
 from openstrawberry.strategies.g1 import G1, REPAIRS, RatedStep, Step
 from openstrawberry.strategies.strategy import Ask, Task
-from openstrawberry.trace import title_of
-from tests.making import PROBLEM
+from openstrawberry.trace import Trace, title_of
+from openstrawberry.verifiers.catalogue import Verifiers
+from tests.making import PROBLEM, Memory
+from tests.models.wires import ANTHROPIC, GEMINI, OLLAMA, OPENAI, Wire, served
+from tests.servers.dialects import Said
+from tests.servers.http import Received, Server
 from tests.strategies.playing import hostile, play, scripted
 
 FULL, BRIEF = load_prompts("g1", "full"), load_prompts("g1", "brief")
@@ -138,7 +145,7 @@ def test_a_dead_back_end_ends_the_trace_and_is_not_asked_again() -> None:
 )
 def test_whatever_comes_back_it_ends_within_its_cap(options: dict[str, Any]) -> None:
     strategy = open_strategy("g1", options)
-    for seed in range(60):
+    for seed in range(20):
         task = Task(PROBLEM, FULL, seed=seed)
         answer = play(strategy, task, hostile(Random(seed)))
         assert answer.node.channel == "main"
@@ -163,3 +170,29 @@ def test_the_title_of_a_step_is_the_title_of_its_turn() -> None:
     assert title_of(step(title='Spell "it" out')) == 'Spell "it" out'
     assert title_of('Here:\n{"title": "Count", "content": "…"}') == "Count"
     assert title_of('{"title": 3}') == '{"title": 3}'
+
+
+ASKS_FOR_JSON = {
+    "openai": lambda body: body["response_format"]["json_schema"]["schema"],
+    "anthropic": lambda body: body["output_config"]["format"]["schema"],
+    "gemini": lambda body: body["generationConfig"]["responseJsonSchema"],
+    "ollama": lambda body: body["format"],
+}
+
+
+@pytest.mark.parametrize("wire", [OPENAI, ANTHROPIC, GEMINI, OLLAMA], ids=str)
+def test_steps_go_through_each_providers_structured_output_and_the_answer_does_not(wire: Wire) -> None:
+    said = [Said(each) for each in (step(), step(), step("final_answer"), FINAL)]
+
+    async def work(model: Model, server: Server) -> tuple[Trace, list[Received]]:
+        setting = Setting(G1(), FULL, {"solver": Recorded(model, Memory())}, Verifiers())
+        return await drive(setting, PROBLEM), list(server.requests)
+
+    trace, received = served(wire, said, work)
+    assert (trace.answer, trace.verdict.status, trace.turns) == ("3", "correct", 4)
+    assert [turn.title for turn in trace.messages if turn.model] == ["Spell"] * 3 + ["The word holds three of them."]
+    *steps, final = [each.json for each in received]
+    for body in steps:
+        schema = ASKS_FOR_JSON[str(wire)](body)
+        assert set(schema["properties"]) == {"title", "content", "next_action"}
+    assert not any(word in json.dumps(final).lower() for word in ("json_schema", "responsejsonschema", '"format"'))

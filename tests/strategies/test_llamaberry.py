@@ -7,13 +7,21 @@ import pytest
 
 from openstrawberry.chat import Reply
 from openstrawberry.config import load_config
+from openstrawberry.engine.drive import Setting, drive
 from openstrawberry.errors import SetupError
+from openstrawberry.models.model import Model
+from openstrawberry.models.replies import Recorded
 from openstrawberry.pieces import strategy_of
 from openstrawberry.prompts import load_prompts
 from openstrawberry.strategies.catalogue import open_strategy
 from openstrawberry.strategies.llamaberry import Llamaberry
 from openstrawberry.strategies.strategy import Ask, Task
-from tests.making import PROBLEM
+from openstrawberry.trace import Trace
+from openstrawberry.verifiers.catalogue import Verifiers
+from tests.making import PROBLEM, Memory
+from tests.models.wires import ANTHROPIC, OPENAI, Wire, served
+from tests.servers.dialects import Said
+from tests.servers.http import Received, Server
 from tests.strategies.playing import hostile, play, scripted
 
 FULL = load_prompts("llamaberry", "full")
@@ -77,3 +85,17 @@ def test_whatever_comes_back_it_ends_after_its_turns(turns: int) -> None:
         task = Task(PROBLEM, FULL, seed=seed)
         play(strategy, task, hostile(Random(seed)))
         assert sum(node.reply is not None for node in task.tree.nodes) == turns + 1
+
+
+@pytest.mark.parametrize("wire", [OPENAI, ANTHROPIC], ids=str)
+def test_on_the_wire_every_turn_extends_the_one_before(wire: Wire) -> None:
+    async def work(model: Model, server: Server) -> tuple[Trace, list[Received]]:
+        setting = Setting(Llamaberry(), FULL, {"solver": Recorded(model, Memory())}, Verifiers(), stream=True)
+        return await drive(setting, PROBLEM), list(server.requests)
+
+    trace, received = served(wire, [Said(each) for each in SAID], work)
+    assert (trace.answer, trace.verdict.status, trace.turns) == ("3", "correct", 4)
+    conversations = [[(turn["role"], str(turn["content"])[:40]) for turn in each.json["messages"]] for each in received]
+    assert len(conversations) == 4
+    for before, after in itertools.pairwise(conversations):
+        assert after[: len(before)] == before

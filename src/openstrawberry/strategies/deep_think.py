@@ -27,6 +27,10 @@ class DeepThink(Strategy):
     temperature: float | None = Field(default=None, ge=0, description="sampling temperature; unset: the model's own")
     max_tokens: int = Field(default=8192, ge=1, description="longest reply, thoughts included (--max-tokens)")
 
+    @property
+    def most_replies(self) -> int:
+        return 1
+
     def solve(self, task: Task) -> Steps[Answer]:
         """Asks once."""
         asked = task.user(task.problem.question, after=task.system(self.rules(task)))

@@ -31,6 +31,10 @@ class Distill(Strategy):
     temperature: float | None = Field(default=None, ge=0, description="sampling temperature; unset: the model's own")
     max_tokens: int = Field(default=16_384, ge=1, description="longest reply, thoughts included (--max-tokens)")
 
+    @property
+    def most_replies(self) -> int:
+        return 1
+
     def solve(self, task: Task) -> Steps[Answer]:
         """Asks once, and keeps what was thought."""
         question = task.prompts.text("user").replace("{question}", task.problem.question)

@@ -56,6 +56,10 @@ class G1(Strategy):
             raise ValueError("it must not be below min_steps")
         return most
 
+    @property
+    def most_replies(self) -> int:
+        return self.max_steps * (1 + REPAIRS) + 1
+
     def solve(self, task: Task) -> Steps[Answer]:
         """Takes steps until the model wants to answer, then asks for the answer."""
         node, said, detail = self.begin(task), task.prompts.text("step"), f"stopped after {self.max_steps} steps"

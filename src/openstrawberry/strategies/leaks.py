@@ -20,7 +20,7 @@ _TELLING = tuple(
         r"\bhint(?:s|ed)?\s+(?:says?|said|tells?|told|states?|gives?|gave|shows?|indicates?|confirms?)\b",
         rf"\b(?:given|provided|supplied|stated|revealed|reference|target)\s+{_ANSWER}\b",
         r"\b(?:known|expected|intended)\s+(?:final\s+|correct\s+)?answer\b",
-        rf"\b{_ANSWER}\s+(?:(?:is|was|were|are|has|have|had)\s+)?(?:been\s+|already\s+)*{_GIVEN}\b",
+        rf"\b{_ANSWER}\s+(?:(?:is|was|were|are|has|have|had)\s+)?(?:been\s+|already\s+)*{_GIVEN}\b(?!\s+by\b)",
         r"\b(?:told|informed|given|gave|know|knew|assured)\s+(?:me\s+|us\s+)?(?:that\s+)?the\s+"
         r"(?:(?:final|correct|right)\s+)?answer\b",
         r"\banswer\s+(?:is\s+supposed|is\s+meant|was\s+supposed|was\s+meant|ought)\s+to\s+be\b",

@@ -25,6 +25,10 @@ class Llamaberry(Strategy):
     temperature: float | None = Field(default=0.7, ge=0, description="sampling temperature")
     max_tokens: int = Field(default=8000, ge=1, description="longest reply (--max-tokens)")
 
+    @property
+    def most_replies(self) -> int:
+        return self.turns + 1
+
     def solve(self, task: Task) -> Steps[Answer]:
         """Answers, improves, and draws everything together."""
         node = task.system(task.prompts.text("system"))

@@ -63,6 +63,11 @@ class Rationalize(Strategy):
         return (self.base,)
 
     @property
+    def most_replies(self) -> int | None:
+        most = self.solver.most_replies
+        return None if most is None else most * (2 + self.retries)
+
+    @property
     def sees_answers(self) -> bool:
         return True
 

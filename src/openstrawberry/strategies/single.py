@@ -21,6 +21,10 @@ class SingleReply(Strategy):
 
     temperature: float | None = Field(default=None, ge=0, description="sampling temperature; unset: the model's own")
 
+    @property
+    def most_replies(self) -> int:
+        return 1
+
     def solve(self, task: Task) -> Steps[Answer]:
         """Asks once."""
         question = task.prompts.text("user").replace("{question}", task.problem.question)

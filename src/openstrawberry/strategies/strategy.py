@@ -190,6 +190,12 @@ class Strategy(BaseModel, ABC):
         return ()
 
     @property
+    def most_replies(self) -> int | None:
+        """How many replies a trace takes at most; None: nobody knows before."""
+        most: int | None = getattr(self, "max_turns", None)
+        return most
+
+    @property
     def sees_answers(self) -> bool:
         """Whether it looks at the known answers: fit for making data, and never for measuring a model."""
         return False
