@@ -21,7 +21,7 @@ REPAIRS = 3
 
 
 class Step(BaseModel):
-    """One step, as the model writes it."""
+    """One step of the reasoning."""
 
     title: str
     content: str
@@ -29,7 +29,7 @@ class Step(BaseModel):
 
 
 class RatedStep(Step):
-    """A step that says how sure the model is of it, in percent."""
+    """One step of the reasoning, and how sure it is, from 0 to 100."""
 
     confidence: float = Field(ge=0, le=100)
 

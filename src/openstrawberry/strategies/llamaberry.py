@@ -14,6 +14,7 @@ from pydantic import Field
 
 from openstrawberry.strategies.single import answered
 from openstrawberry.strategies.strategy import Answer, Ask, Steps, Strategy, Task
+from openstrawberry.trace import Node
 
 
 class Llamaberry(Strategy):
@@ -31,9 +32,13 @@ class Llamaberry(Strategy):
 
     def solve(self, task: Task) -> Steps[Answer]:
         """Answers, improves, and draws everything together."""
-        node = task.system(task.prompts.text("system"))
         first = task.prompts.text("first").replace("{question}", task.problem.question)
-        for said in (first, *[task.prompts.text("improve")] * (self.turns - 1), task.prompts.text("synthesis")):
-            asked = task.user(said, after=node)
-            node = yield Ask(asked, temperature=self.temperature, max_tokens=self.max_tokens)
+        node = task.system(task.prompts.text("system")) if "system" in task.prompts.entries else None
+        for said in (first, *[task.prompts.text("improve")] * (self.turns - 1)):
+            node = yield self.ask(task, said, node)
+        node = yield self.ask(task, task.prompts.text("synthesis"), node)
         return answered(node, task.problem)
+
+    def ask(self, task: Task, said: str, after: Node | None) -> Ask:
+        """One turn."""
+        return Ask(task.user(said, after=after), temperature=self.temperature, max_tokens=self.max_tokens)
