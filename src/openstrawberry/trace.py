@@ -231,6 +231,11 @@ class Trace(BaseModel):
         return self.verdict.status == "correct"
 
     @property
+    def solved(self) -> bool:
+        """Whether the model got it right without having been shown the answer."""
+        return self.correct and not self.hinted
+
+    @property
     def turns(self) -> int:
         """Replies on the way to the answer (side conversations and abandoned branches not counted).
 

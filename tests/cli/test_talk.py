@@ -45,7 +45,10 @@ rules:
   - {{when: "2\\\\+2", say: "<final_answer>5</final_answer>"}}
 """)
     shell.problems.write_text('{"question": "2+2?", "answer": 4}\n')
-    assert shell.generate("--strategy", "rationalize", "--samples", 1).code == 0
+    done = shell.generate("--strategy", "rationalize", "--samples", 1)
+    assert done.code == 0
+    assert "0 of 1" in done.out
+    assert "1 right only with a hint" in done.out
     file = shell.folder / "rows.jsonl"
     kept = shell.strawberry("select", shell.run, "--format", "sft", "--out", file)
     assert kept.code == 0

@@ -188,7 +188,7 @@ def test_a_hinted_trace_says_so_and_is_paid_for_once() -> None:
     record = Memory()
     setting, model = scripted_setting(record)
     trace = asyncio.run(drive(setting, PROBLEM))
-    assert (trace.hinted, trace.answer, trace.verdict.status) == (True, "3", "correct")
+    assert (trace.hinted, trace.answer, trace.verdict.status, trace.solved) == (True, "3", "correct", False)
     assert HINTED in trace.verdict.detail
     assert (trace.usage.input, trace.usage.output, trace.cost_usd) == (100, 40, 0.5)
     assert [message.content for message in trace.chat][1:] == [RIGHT]
@@ -223,7 +223,8 @@ def generate(folder: Path, **more: Any) -> Summary:
 
 
 def test_it_is_learnt_from_as_if_it_had_been_found_and_does_not_count_as_solved(tmp_path: Path) -> None:
-    assert generate(tmp_path).statuses == {"correct": 2}
+    summary = generate(tmp_path)
+    assert (summary.statuses, summary.hinted, summary.solved_always) == ({"correct": 2}, 2, 0)
     selection = select([tmp_path / "run"], Selecting(format="sft"))
     (row,) = selection
     assert (row["hinted"], row["messages"][-1]["content"]) == (True, RIGHT)
