@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,12 +20,15 @@ from openstrawberry.models.replies import Recorded
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.selection.options import Selecting
+from openstrawberry.selection.picking import sure_texts
 from openstrawberry.selection.select import select
 from openstrawberry.settings import Settings
+from openstrawberry.store.reading import Shelf
 from openstrawberry.store.summary import Summary
 from openstrawberry.strategies.catalogue import open_strategy
 from openstrawberry.strategies.rationalize import HINTED, HintedProblem, Rationalize, hinted
-from openstrawberry.strategies.strategy import Ask, Task
+from openstrawberry.strategies.single import ChainOfThought
+from openstrawberry.strategies.strategy import Ask, Steps, Strategy, Task
 from openstrawberry.trace import Trace
 from openstrawberry.verifiers.catalogue import Verifiers
 from tests.making import PROBLEM, Memory
@@ -146,6 +150,30 @@ def test_a_wording_without_its_places_is_one_sentence(wording: str) -> None:
     prompts = PromptSet("mine", {"hinted": wording}, {"cot": load_prompts("cot", "full")})
     with pytest.raises(SetupError, match=r"has to say \{question\} and \{answer\}"):
         play(Rationalize(), Task(PROBLEM, prompts), scripted([WRONG]))
+
+
+def test_a_base_that_rewords_the_question_is_refused_before_a_hint_is_kept() -> None:
+    loud = PromptSet("mine", {"user": "Solve it: {question}"})
+    task = Task(PROBLEM, PromptSet("mine", {"hinted": "{question} ({answer})"}, {"cot": loud}))
+
+    class Shouting(ChainOfThought):
+        def solve(self, task: Task) -> Steps[Any]:
+            shouted = task.problem.model_copy(update={"question": task.problem.question.upper()})
+            return (yield from super().solve(replace(task, problem=shouted)))
+
+    class Rewording(Rationalize):
+        @property
+        def solver(self) -> Strategy:
+            return Shouting()
+
+    with pytest.raises(SetupError, match="choose another with --set base"):
+        play(Rewording(), task, scripted([WRONG, RIGHT]))
+
+
+def test_turns_of_the_base_are_known_to_selection(tmp_path: Path) -> None:
+    identity = {"prompts": "rationalize/brief", "options": {"base": "strawberry"}}
+    (tmp_path / "run.json").write_text(json.dumps({"identity": identity, "config": {"prompts": None}}))
+    assert sure_texts(Shelf(tmp_path)) == load_prompts("strawberry", "brief").pool("sure")
 
 
 @pytest.mark.parametrize(

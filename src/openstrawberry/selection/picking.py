@@ -1,10 +1,11 @@
 """One problem at a time: its samples are read, put into pairs or taken singly, and let go."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from openstrawberry.errors import SetupError
-from openstrawberry.prompts import PromptSet, load_prompts
+from openstrawberry.prompts import load_prompts
 from openstrawberry.selection.candidates import Candidate, Group, Pick, Said, Single, read
 from openstrawberry.selection.clean import Duplicates
 from openstrawberry.selection.difficulty import LEARNT, PassRate
@@ -125,15 +126,18 @@ class Picker:
 
 
 def sure_texts(shelf: Shelf) -> list[str]:
-    """The wordings of "are you sure?" that a run's strategy draws from, found through `run.json`; it may have none."""
+    """The wordings of "are you sure?" that a run's strategy draws from, or the one that works for it.
+
+    Found through `run.json`; there may be none.
+    """
     identity, config = shelf.run.get("identity", {}), shelf.run.get("config", {})
     strategy, _, name = str(identity.get("prompts", "")).partition("/")
     folder = config.get("prompts")
-    try:
-        prompts: PromptSet = load_prompts(strategy, name, Path(folder) if folder else None)
-        return prompts.pool("sure")
-    except SetupError:  # this strategy has no such turns, or its texts are gone
-        return []
+    found: list[str] = []
+    for each in (strategy, (identity.get("options") or {}).get("base")):
+        with suppress(SetupError):  # this strategy has no such turns, or its texts are gone
+            found += load_prompts(str(each), name, Path(folder) if folder else None).pool("sure") if each else []
+    return found
 
 
 def _text(group: Group, *sides: Sequence[Said]) -> str:

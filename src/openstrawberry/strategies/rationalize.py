@@ -115,7 +115,12 @@ def unhinted(task: Task, node: Node, own: Node, question: str) -> Node:
     """The conversation that ends in `node` once more, after the bare question in the place of `question`.
 
     It begins with the turns of the model's own try, as far as the two agree, so that their replies are siblings.
+
+    Raises:
+        SetupError: the base strategy says the question in words of its own, so that the hint cannot be taken out.
     """
+    if not any(question in said.content for said in node.path() if said.reply is None):
+        raise SetupError("The hint cannot be taken out of what the base strategy says: choose another with --set base.")
     kept: Node | None = None
     for said, mine in zip(node.path(), [*own.path(), *[None] * len(node.path())], strict=False):
         if said.reply is not None:
