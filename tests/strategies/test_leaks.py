@@ -33,6 +33,7 @@ CLEAN = [
     "As stated in the question, only r counts.",
     "We know that berry holds two.",
     "The solution is shorter this way.",
+    "The result is shown below, and the given solution of the first part is used.",
 ]
 
 

@@ -12,7 +12,7 @@ from openstrawberry.verifiers.extract import clean
 
 LEAST_WORDS = 8  # of reasoning before the answer is stated
 _GIVEN = r"(?:given|provided|known|supplied|stated|told|shown|revealed|disclosed)"
-_ANSWER = r"(?:(?:final|correct|right)\s+)?(?:answer|solution|result)"
+_ANSWER = r"(?:(?:final|correct|right)\s+)?answer"
 _TELLING = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
