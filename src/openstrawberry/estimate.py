@@ -74,7 +74,10 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
     first = fmean(_size(asks[0]) for asks, _ in played)
     later = fmean(max(0.0, _size(asks[-1]) - _size(asks[0])) / max(1, len(asks) - 1) for asks, _ in played)
     turns = [len(asks) if ended else None for asks, ended in played]
-    most = strategy.most_replies or (None if None in turns else max(turn for turn in turns if turn is not None))
+    most = strategy.most_replies(prompts) or (
+        None if None in turns else max(turn for turn in turns if turn is not None)
+    )
+    usual = strategy.most_replies(prompts, USUAL_TURNS) or min(most or USUAL_TURNS, USUAL_TURNS)
     longest = max(ask.max_tokens or config.reply_tokens for asks, _ in played for ask in asks)
 
     def column(turns: int, reply: int, samples: int) -> Column:
@@ -88,7 +91,7 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
         problems=total,
         samples=config.samples,
         least=column(1, 1, 1 if config.until_decided else config.samples),
-        about=column(min(most or USUAL_TURNS, USUAL_TURNS), USUAL_REPLY, config.samples),
+        about=column(usual, USUAL_REPLY, config.samples),
         most=None if most is None else column(most, longest, config.samples),
     )
 

@@ -118,9 +118,8 @@ class Tree:
 
 
 class Turn(BaseModel):
-    """One line of `Trace.messages`. `parent` is an index into the list, -1 for a root. Token counts: -1 is unknown.
-
-    `copy_of` is the index of the turn that this one repeats, -1 for none; its tokens are counted there.
+    """One line of `Trace.messages`. `parent` and `copy_of` are indices into the list, -1 for none: the turn before, and
+    the one that this repeats, where its tokens are counted. Token counts: -1 is unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -239,8 +238,7 @@ class Trace(BaseModel):
     def turns(self) -> int:
         """Replies on the way to the answer (side conversations and abandoned branches not counted).
 
-        Turns that were put into a model's mouth (few-shot examples, a seeded opening) are none, unless the trace names
-        no model anywhere.
+        Turns put into a model's mouth (few-shot examples, an opening) are none, unless the trace names no model at all.
         """
         replies = [self.messages[index] for index in self.path if self.messages[index].role == "assistant"]
         return sum(bool(turn.model) for turn in replies) or len(replies)
@@ -291,10 +289,7 @@ def turn_of(node: Node) -> Turn:
 
 
 def title_of(content: str, limit: int = 60) -> str:
-    """The turn's own `<turn_title>`, or the title that its JSON begins with, else its first sentence.
-
-    Cut to `limit` characters.
-    """
+    """The turn's own `<turn_title>` or JSON title, else its first sentence, cut to `limit` characters."""
     opened = content.rfind("<turn_title>")
     own = content[opened + len("<turn_title>") :][:500].partition("</turn_title>")[0].strip() if opened >= 0 else ""
     if not own and (titled := _JSON_TITLE.search(content[:500])):

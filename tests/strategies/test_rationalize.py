@@ -171,8 +171,8 @@ def test_a_base_that_rewords_the_question_is_refused_before_a_hint_is_kept() -> 
 
 
 def test_turns_of_the_base_are_known_to_selection(tmp_path: Path) -> None:
-    identity = {"prompts": "rationalize/brief", "options": {"base": "strawberry"}}
-    (tmp_path / "run.json").write_text(json.dumps({"identity": identity, "config": {"prompts": None}}))
+    config = {"prompts": None, "options": {"base": "strawberry"}}
+    (tmp_path / "run.json").write_text(json.dumps({"identity": {"prompts": "rationalize/brief"}, "config": config}))
     assert sure_texts(Shelf(tmp_path)) == load_prompts("strawberry", "brief").pool("sure")
 
 

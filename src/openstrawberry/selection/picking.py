@@ -1,7 +1,6 @@
 """One problem at a time: its samples are read, put into pairs or taken singly, and let go."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from openstrawberry.errors import SetupError
@@ -15,6 +14,7 @@ from openstrawberry.selection.report import Account
 from openstrawberry.selection.siblings import grow, leaves, step_pairs
 from openstrawberry.selection.steps import Guard
 from openstrawberry.store.reading import Shelf
+from openstrawberry.strategies.catalogue import open_strategy
 from openstrawberry.trace import Trace
 
 Row = Pick | Single
@@ -126,18 +126,17 @@ class Picker:
 
 
 def sure_texts(shelf: Shelf) -> list[str]:
-    """The wordings of "are you sure?" that a run's strategy draws from, or the one that works for it.
-
-    Found through `run.json`; there may be none.
-    """
+    """The wordings of "are you sure?" that a run's strategy draws from, or one that worked for it; it may have none."""
     identity, config = shelf.run.get("identity", {}), shelf.run.get("config", {})
     strategy, _, name = str(identity.get("prompts", "")).partition("/")
     folder = config.get("prompts")
-    found: list[str] = []
-    for each in (strategy, (identity.get("options") or {}).get("base")):
-        with suppress(SetupError):  # this strategy has no such turns, or its texts are gone
-            found += load_prompts(str(each), name, Path(folder) if folder else None).pool("sure") if each else []
-    return found
+    try:
+        uses = open_strategy(strategy, config.get("options") or {}).uses
+        prompts = load_prompts(strategy, name, Path(folder) if folder else None, uses)
+        pools = [each.pool("sure") for each in (prompts, *prompts.others.values()) if "sure" in each.entries]
+    except SetupError:  # the strategy, or its texts, are gone
+        return []
+    return pools[0] if pools else []
 
 
 def _text(group: Group, *sides: Sequence[Said]) -> str:

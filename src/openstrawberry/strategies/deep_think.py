@@ -13,6 +13,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from openstrawberry.errors import SetupError
+from openstrawberry.prompts import PromptSet
 from openstrawberry.registry import unknown
 from openstrawberry.strategies.single import answered
 from openstrawberry.strategies.strategy import Answer, Ask, Steps, Strategy, Task
@@ -27,8 +28,8 @@ class DeepThink(Strategy):
     temperature: float | None = Field(default=None, ge=0, description="sampling temperature; unset: the model's own")
     max_tokens: int = Field(default=8192, ge=1, description="longest reply, thoughts included (--max-tokens)")
 
-    @property
-    def most_replies(self) -> int:
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int:
+        """One."""
         return 1
 
     def solve(self, task: Task) -> Steps[Answer]:

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
+from openstrawberry.prompts import PromptSet
 from openstrawberry.strategies.single import answered
 from openstrawberry.strategies.strategy import Answer, Ask, Steps, Strategy, Task
 from openstrawberry.strategies.structured import Read, ask_json
@@ -56,9 +57,10 @@ class G1(Strategy):
             raise ValueError("it must not be below min_steps")
         return most
 
-    @property
-    def most_replies(self) -> int:
-        return self.max_steps * (1 + REPAIRS) + 1
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int:
+        """Every step with all of its repairs, and the answer."""
+        most = self.max_steps * (1 + REPAIRS) + 1
+        return min(most, turns or most)
 
     def solve(self, task: Task) -> Steps[Answer]:
         """Takes steps until the model wants to answer, then asks for the answer."""

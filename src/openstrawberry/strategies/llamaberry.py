@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from openstrawberry.prompts import PromptSet
 from openstrawberry.strategies.single import answered
 from openstrawberry.strategies.strategy import Answer, Ask, Steps, Strategy, Task
 from openstrawberry.trace import Node
@@ -26,9 +27,9 @@ class Llamaberry(Strategy):
     temperature: float | None = Field(default=0.7, ge=0, description="sampling temperature")
     max_tokens: int = Field(default=8000, ge=1, description="longest reply (--max-tokens)")
 
-    @property
-    def most_replies(self) -> int:
-        return self.turns + 1
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int:
+        """The turns and the synthesis."""
+        return min(self.turns + 1, turns or self.turns + 1)
 
     def solve(self, task: Task) -> Steps[Answer]:
         """Answers, improves, and draws everything together."""

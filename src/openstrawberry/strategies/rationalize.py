@@ -17,6 +17,7 @@ from pydantic import Field, computed_field, model_validator
 
 from openstrawberry.errors import SetupError
 from openstrawberry.problems.problem import Problem
+from openstrawberry.prompts import PromptSet
 from openstrawberry.strategies.leaks import leak
 from openstrawberry.strategies.strategy import Answer, Check, Steps, Strategy, Task
 from openstrawberry.trace import Node
@@ -62,10 +63,10 @@ class Rationalize(Strategy):
     def uses(self) -> tuple[str, ...]:
         return (self.base,)
 
-    @property
-    def most_replies(self) -> int | None:
-        most = self.solver.most_replies
-        return None if most is None else most * (2 + self.retries)
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int | None:
+        """The own try, the hinted one, and at most all of its retries."""
+        each = self.solver.most_replies(prompts.others[self.base], turns)
+        return None if each is None else each * (2 + (self.retries if turns is None else 0))
 
     @property
     def sees_answers(self) -> bool:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from openstrawberry.errors import SetupError
 from openstrawberry.problems.problem import Problem
+from openstrawberry.prompts import PromptSet
 from openstrawberry.strategies.strategy import Answer, Ask, Steps, Strategy, Task
 from openstrawberry.trace import Node, Stop
 from openstrawberry.verifiers.extract import extract
@@ -21,8 +22,8 @@ class SingleReply(Strategy):
 
     temperature: float | None = Field(default=None, ge=0, description="sampling temperature; unset: the model's own")
 
-    @property
-    def most_replies(self) -> int:
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int:
+        """One."""
         return 1
 
     def solve(self, task: Task) -> Steps[Answer]:

@@ -189,11 +189,10 @@ class Strategy(BaseModel, ABC):
         """Names of the strategies that work for this one, and whose prompts are wanted (`Task.within`)."""
         return ()
 
-    @property
-    def most_replies(self) -> int | None:
-        """How many replies a trace takes at most; None: nobody knows before."""
-        most: int | None = getattr(self, "max_turns", None)
-        return most
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int | None:
+        """Replies that one trace takes at most, None where nobody can say; `turns`: where no conversation has more."""
+        limit: int | None = getattr(self, "max_turns", None)
+        return limit if limit is None or turns is None else min(limit, turns)
 
     @property
     def sees_answers(self) -> bool:
