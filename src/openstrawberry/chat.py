@@ -76,6 +76,7 @@ class Request:
 
     `temperature`, `top_p`: None leaves the provider's default. `max_tokens` bounds the reply and is always sent.
     `reasoning`: effort for models that think ("off", "low", "medium", "high"), None leaves the provider's default.
+    `thoughts`: what the model thinks is wanted in the reply, also where a provider shows it only when asked.
     `response_schema`: a JSON schema, used where the provider has structured output. `cache_key`: equal for all requests
     of one trace whose conversations begin alike, and for the traces that follow it in its slot, so that providers that
     route by it find the cached prefix. `key` is the reply's place in the reply record (see `models/replies.py`); it is
@@ -90,6 +91,7 @@ class Request:
     seed: int | None = None
     response_schema: Mapping[str, Any] | None = field(default=None, hash=False)
     reasoning: str | None = None
+    thoughts: bool = False
     cache_key: str = ""
     key: str = ""
 

@@ -41,6 +41,7 @@ class RunConfig(BaseModel):
     tokens_per_minute: float | None = Field(default=None, ge=1, le=1e12)
     max_turns: int | None = Field(default=None, ge=1, le=1_000_000)
     final_every: int | None = Field(default=None, ge=0, le=1_000_000)
+    turns: int | None = Field(default=None, ge=1, le=1_000_000)
     temperature: float | None = Field(default=None, ge=0, le=5)
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
@@ -110,12 +111,19 @@ class RunConfig(BaseModel):
         if self.max_tokens is not None:
             return self.max_tokens
         if self.small:
-            return 160 if self.strategy in STEPWISE else 512
+            stepwise = self.strategy in STEPWISE or str(self.set.get("base")) in STEPWISE
+            return 160 if stepwise else 512
         return 4096
 
     def options_for(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The strategy options: the common flags that the strategy knows, then `--set`."""
-        flags = {"max_turns": self.max_turns, "final_every": self.final_every, "temperature": self.temperature}
+        flags = {
+            "max_turns": self.max_turns,
+            "final_every": self.final_every,
+            "turns": self.turns,
+            "temperature": self.temperature,
+            "max_tokens": self.reply_tokens if self.small else self.max_tokens,
+        }
         known = {name: value for name, value in flags.items() if value is not None and name in fields}
         return {**known, **self.set}
 

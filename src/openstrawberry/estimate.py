@@ -73,12 +73,16 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
     total = len(played) + sum(1 for _ in source)
     first = fmean(_size(asks[0]) for asks, _ in played)
     later = fmean(max(0.0, _size(asks[-1]) - _size(asks[0])) / max(1, len(asks) - 1) for asks, _ in played)
-    turns = [len(asks) if ended else getattr(strategy, "max_turns", None) for asks, ended in played]
-    most = None if None in turns else max(turn for turn in turns if turn is not None)
+    turns = [len(asks) if ended else None for asks, ended in played]
+    most = strategy.most_replies(prompts) or (
+        None if None in turns else max(turn for turn in turns if turn is not None)
+    )
+    usual = strategy.most_replies(prompts, USUAL_TURNS) or min(most or USUAL_TURNS, USUAL_TURNS)
+    longest = max(ask.max_tokens or config.reply_tokens for asks, _ in played for ask in asks)
 
     def column(turns: int, reply: int, samples: int) -> Column:
         cost = partial(price.cost, batch=config.engine == "batch") if price else None
-        return _column(turns, min(reply, config.reply_tokens), total * samples, first, later, cost)
+        return _column(turns, min(reply, longest), total * samples, first, later, cost)
 
     return Estimate(
         spec=",".join(full_spec(part, settings) for part in specs_in(config.model)),
@@ -87,8 +91,8 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
         problems=total,
         samples=config.samples,
         least=column(1, 1, 1 if config.until_decided else config.samples),
-        about=column(min(most or USUAL_TURNS, USUAL_TURNS), USUAL_REPLY, config.samples),
-        most=None if most is None else column(most, config.reply_tokens, config.samples),
+        about=column(usual, USUAL_REPLY, config.samples),
+        most=None if most is None else column(most, longest, config.samples),
     )
 
 
@@ -144,4 +148,5 @@ def _request(ask: Ask, config: RunConfig) -> Request:
         stop=ask.stop,
         response_schema=ask.response_schema,
         reasoning=config.reasoning,
+        thoughts=ask.thoughts,
     )

@@ -35,6 +35,7 @@ def command(
     tokens_per_minute: o.TokensPerMinute = None,
     max_turns: o.MaxTurns = None,
     final_every: o.FinalEvery = None,
+    turns: o.Turns = None,
     temperature: o.Temperature = None,
     top_p: o.TopP = None,
     max_tokens: o.MaxTokens = None,

@@ -144,7 +144,7 @@ class TextView:
         if trace.id == self.followed:
             self.followed = ""
             self.console.print()
-        self.right += trace.correct
+        self.right += trace.solved
         self.wrong += trace.verdict.status == "incorrect"
         self.errors += trace.stop == "error"
         self.none += trace.verdict.status not in ("correct", "incorrect") and not trace.owed
@@ -254,7 +254,7 @@ def show_turn(console: Console, node: Node) -> None:
 
 def problem_line(traces: list[Trace], width: int = 80) -> Text:
     """One finished problem: how many of its samples were right, and what was answered."""
-    right = sum(trace.correct for trace in traces)
+    right = sum(trace.solved for trace in traces)
     style = "green" if right == len(traces) else "yellow" if right else "red"
     steps = sorted(trace.turns for trace in traces)
     question = " ".join(clean(traces[0].problem.question).split())

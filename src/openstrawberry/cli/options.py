@@ -20,7 +20,12 @@ Problems = Annotated[
     ),
 ]
 StrategyName = Annotated[
-    str | None, typer.Option("--strategy", "-s", help="strawberry (default), zero-shot, few-shot or cot.")
+    str | None,
+    typer.Option(
+        "--strategy",
+        "-s",
+        help="strawberry (default), zero-shot, few-shot, cot, g1, llamaberry, deep-think, distill or rationalize.",
+    ),
 ]
 Samples = Annotated[int | None, typer.Option("--samples", "-n", help="Traces per problem (default: 4).")]
 UntilDecided = Annotated[
@@ -61,6 +66,7 @@ Concurrency = Annotated[
 ]
 MaxTurns = Annotated[int | None, typer.Option(help="Replies per trace before it is given up (strawberry: 40).")]
 FinalEvery = Annotated[int | None, typer.Option(help="Ask for the final answer every N turns (strawberry: 9).")]
+Turns = Annotated[int | None, typer.Option(help="Refining turns before the synthesis (llamaberry: 3).")]
 Temperature = Annotated[
     float | None,
     typer.Option("--temperature", "-t", help="Fixed sampling temperature (strawberry: climbs from 0.3 to 1)."),

@@ -43,15 +43,18 @@ def dollars(value: float) -> str:
 def show_summary(console: Console, summary: "Summary") -> None:
     """How many were right, what it took, where it is."""
     judged = sum(summary.statuses.get(status, 0) for status in MARKS)
-    right = summary.statuses.get("correct", 0)
+    right = summary.statuses.get("correct", 0) - summary.hinted
     low, high = wilson(right, judged)
     rows: list[tuple[str, str]] = []
     if judged:
         share = f"{right:,} of {judged:,}"
         rows.append(("right", f"{share} ({_percent(right, judged)}, 95% interval {low:.0%} to {high:.0%})"))
-        others = {name: count for name, count in summary.statuses.items() if name != "correct" and count}
+        others = {**summary.statuses, "correct": 0, "right only with a hint": summary.hinted}
+        others = {name: count for name, count in others.items() if count}
         if others:
-            rows.append(("not", ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in others.items())))
+            why = f" ({clean(summary.no_answer)})" if summary.no_answer else ""
+            counts = [f"{n:,} {name.replace('_', ' ')}{why * (name == 'no_answer')}" for name, n in others.items()]
+            rows.append(("not", ", ".join(counts)))
         never = summary.problems - summary.solved_always - summary.solved_sometimes
         rows.append(
             (

@@ -30,6 +30,10 @@ Clean = Annotated[
 Composed = Annotated[
     bool | None, typer.Option("--composed", help="Learn from replies that a strategy put together (journey) as well.")
 ]
+Hinted = Annotated[
+    bool | None,
+    typer.Option("--hinted/--no-hinted", help="Learn from traces found with the answer as a hint (default: yes)."),
+]
 PerProblem = Annotated[int | None, typer.Option(help="Rows of one problem at most (default: 4).")]
 Balance = Annotated[float | None, typer.Option(help="Rows of a size, in medians of all sizes, at most (2; 0 is off).")]
 Low = Annotated[float | None, typer.Option(help="Lowest pass rate of a barely solvable problem (default: 0.05).")]
@@ -63,6 +67,7 @@ def command(
     pairing: Pairing = None,
     clean: Clean = None,
     composed: Composed = None,
+    hinted: Hinted = None,
     rendering: Rendering = None,
     per_problem: PerProblem = None,
     balance: Balance = None,

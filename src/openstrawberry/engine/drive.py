@@ -219,6 +219,7 @@ class _Drive:
             seed=int(seed[:8], 16) >> 1,
             response_schema=ask.response_schema,
             reasoning=sampling.reasoning,
+            thoughts=ask.thoughts,
             cache_key=self._cache_key(ask.node.root),
         )
         return replace(request, key=reply_key(spec, ask.role, request, ask.node.chain, self.sample, draw))
@@ -239,9 +240,10 @@ class _Drive:
 
     async def _verdict(self, answer: Answer) -> Checked:
         if answer.stop == "truncated" and not answer.text:
-            return Checked(status="no_answer", method=answer.method)
+            return Checked(status="no_answer", detail=answer.detail, method=answer.method)
         verdict = await self._check(answer.text)
-        return Checked(**verdict.model_dump(), method=answer.method)
+        detail = "; ".join(filter(None, (verdict.detail, answer.detail)))
+        return Checked(**{**verdict.model_dump(), "detail": detail}, method=answer.method)
 
     def _unless_proven(self, error: ProviderError) -> None:
         known_to_work = self.setting.proven or (error.kind == "quota" and self.setting.resumed)

@@ -60,7 +60,11 @@ def read_method(spec: str) -> Method:
             raise SetupError(f"--method {spec!r} cannot be read: {value!r} is no value; write a plain one.") from error
     if name not in STRATEGIES.names():
         raise SetupError(unknown("method", name, STRATEGIES.names()))
-    open_strategy(name, options)
+    if open_strategy(name, options).sees_answers:
+        raise SetupError(
+            f"{name} looks at the known answers while it works, so what it gets right says nothing about a model: "
+            "measure another --method, such as cot."
+        )
     return Method(spec=spec.strip(), strategy=name, options=options)
 
 

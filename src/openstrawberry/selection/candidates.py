@@ -7,7 +7,7 @@ run of any size fits into memory. `Pick` and `Single` are such notes of what wil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from openstrawberry.selection.difficulty import Outcome, Size, outcome
+from openstrawberry.selection.difficulty import LEARNT, Outcome, Size, outcome
 from openstrawberry.selection.options import Unit
 from openstrawberry.selection.steps import is_clean, path_of
 from openstrawberry.store.reading import Entry, Shelf
@@ -92,7 +92,12 @@ class Group:
 
     def of(self, *kinds: Outcome) -> Iterator[tuple[int, Entry]]:
         """The samples with one of these outcomes."""
-        return ((shelf, entry) for shelf, entry in self.members if outcome(entry.status, entry.stop) in kinds)
+        return ((shelf, entry) for shelf, entry in self.members if outcome_of(entry) in kinds)
+
+
+def outcome_of(entry: Entry) -> Outcome:
+    """What the trace of an entry counts as."""
+    return outcome(entry.status, entry.stop, entry.hinted)
 
 
 def candidate(shelf: int, entry: Entry, trace: Trace) -> Candidate:
@@ -100,7 +105,7 @@ def candidate(shelf: int, entry: Entry, trace: Trace) -> Candidate:
     return Candidate(
         source=Source(shelf, entry, steps=trace.turns),
         turns=said(trace, trace.path),
-        kind=outcome(trace.verdict.status, trace.stop),
+        kind=outcome(trace.verdict.status, trace.stop, trace.hinted),
         clean=is_clean(trace),
         given=first_reply(path_of(trace)),
         composed=trace.composed,
@@ -119,9 +124,9 @@ def said(trace: Trace, path: Sequence[int]) -> tuple[Said, ...]:
 
 
 def read(shelves: Sequence[Shelf], group: Group) -> list[tuple[Candidate, Trace]]:
-    """The right and wrong traces of a problem, in the order in which they were drawn."""
+    """The right (hinted or not) and wrong traces of a problem, in the order in which they were drawn."""
     found = []
-    for shelf, entry in group.of("right", "wrong"):
+    for shelf, entry in group.of(*LEARNT, "wrong"):
         trace = shelves[shelf].read(entry)
         found.append((candidate(shelf, entry, trace), trace))
     return sorted(found, key=lambda pair: pair[0].order)

@@ -70,6 +70,7 @@ def _pair(pick: Pick, chosen: tuple[Trace, list[Turn]], rejected: tuple[Trace, l
         "rejected_trace": pick.rejected.entry.id,
         "chosen_steps": pick.chosen.steps,
         "rejected_steps": pick.rejected.steps,
+        "hinted": pick.chosen.entry.hinted,
     }
     if options.format == "openai":
         asked = {"messages": prompt, "tools": [], "parallel_tool_calls": True}
@@ -85,7 +86,7 @@ def _single(pick: Single, told: tuple[Trace, list[Turn]], options: Selecting) ->
         prompt, reply = _question(trace), [flat(turns)]
     else:
         prompt, reply = messages(turns[: pick.prompt]), messages(turns[pick.prompt :])
-    about = {**_about(trace), "trace": pick.source.entry.id, "steps": pick.source.steps}
+    about = {**_about(trace), "trace": pick.source.entry.id, "steps": pick.source.steps, "hinted": trace.hinted}
     if options.composed:
         about["composed"] = trace.composed
     if options.format == "kto":

@@ -28,13 +28,14 @@ class Selecting(BaseModel):
     right trace is the shorter one, in nats of implicit reward per factor e of steps; 0 turns it off. `pairing`: which
     traces pair up; follows the skew unless said. `clean`: only right traces whose every step is right. None asks this
     where the task knows its steps and the runs are told in them, True drops whatever cannot be verified as well, False
-    is off. `composed`: replies that a strategy put together (`journey`) may be learnt, each as a whole. `per_problem`:
-    rows of one problem at most; of each kind where right and wrong traces are rows by themselves. `balance`: no size
-    has more than so many times the rows of the median size; 0 is off. `low`, `high`: the band of barely solvable
-    problems; `band_only` leaves out the others (None: for pairs yes, for single traces no). `near`: rows whose texts
-    overlap this much (Jaccard, five-word shingles) are one; 1 leaves out exact copies alone. `evaluation`: problem
-    sources that must stay unseen; `drop_evaluated` leaves their problems out instead of refusing. `ngram`: words in a
-    row that a long question may share with one of them at most, plus one; 0 is off.
+    is off. `composed`: replies that a strategy put together (`journey`) may be learnt, each as a whole. `hinted`:
+    whether traces are learnt from whose model had been shown the answer (`rationalize`). `per_problem`: rows of one
+    problem at most; of each kind where right and wrong traces are rows by themselves. `balance`: no size has more than
+    so many times the rows of the median size; 0 is off. `low`, `high`: the band of barely solvable problems;
+    `band_only` leaves out the others (None: for pairs yes, for single traces no). `near`: rows whose texts overlap this
+    much (Jaccard, five-word shingles) are one; 1 leaves out exact copies alone. `evaluation`: problem sources that must
+    stay unseen; `drop_evaluated` leaves their problems out instead of refusing. `ngram`: words in a row that a long
+    question may share with one of them at most, plus one; 0 is off.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +45,7 @@ class Selecting(BaseModel):
     pairing: Pairing | None = None
     clean: bool | None = None
     composed: bool = False
+    hinted: bool = True
     per_problem: int = Field(default=4, ge=1, le=1_000_000)
     balance: float = Field(default=2.0, ge=0, le=1_000_000)
     low: float = Field(default=0.05, ge=0, le=1)

@@ -7,7 +7,7 @@ from openstrawberry.errors import SetupError
 from openstrawberry.prompts import load_prompts
 from openstrawberry.selection.candidates import Candidate, Group, Pick, Said, Single, Source, read, said
 from openstrawberry.selection.clean import Duplicates
-from openstrawberry.selection.difficulty import PassRate
+from openstrawberry.selection.difficulty import LEARNT, PassRate
 from openstrawberry.selection.labels import Path, has_values, paths
 from openstrawberry.selection.options import WRONG_TOO, Selecting
 from openstrawberry.selection.pairs import trace_pairs
@@ -41,14 +41,14 @@ class Picker:
         """What becomes a row of one problem's samples, the most telling first; at most `per_problem` of each kind."""
         if self.options.format == "prm":
             return self._labelled(group, rate)
-        if rate.other or rate.void:
-            self.account.traces["unfinished, unknown or failed: never learnt from"] += rate.other + rate.void
+        if useless := rate.other + rate.void - rate.hinted:
+            self.account.traces["unfinished, unknown or failed: never learnt from"] += useless
         if why := self._unfit(rate):
             self.account.problems[why] += 1
             return []
         offered = read(self.shelves, group)
         found = [(one, trace) for one, trace in offered if self._admits(one)]
-        enough = found if self.options.format == "kto" else [one for one, _ in found if one.kind == "right"]
+        enough = found if self.options.format == "kto" else [one for one, _ in found if one.kind in LEARNT]
         if not enough:
             composed = not self.options.composed and any(one.composed for one, _ in offered)
             self.account.problems["with composed traces only" if composed else "without a clean right trace"] += 1
@@ -80,9 +80,10 @@ class Picker:
         options = self.options
         if not rate.judged:
             return "without a sample that could be judged"
-        if not rate.right and options.format != "kto":
+        if not rate.right + (rate.hinted if options.hinted else 0) and options.format != "kto":
             return "never right"
-        if options.paired and not rate.wrong:
+        tried = rate.wrong or (rate.hinted and options.unit != "trace")  # a hinted trace holds its own wrong try
+        if options.paired and not tried:
             return "always right" if not rate.other else "right or unfinished, never wrong"
         return "outside the band" if options.in_band_only and not options.band.holds(rate) else ""
 
@@ -92,6 +93,9 @@ class Picker:
         if one.composed and not self.options.composed:
             self.account.traces["composed by their strategy"] += 1
             return False
+        if one.kind == "hinted" and not self.options.hinted:
+            self.account.traces["right, but hinted"] += 1
+            return False
         admitted = one.kind == "wrong" or single or self.guard.admits(one.clean)
         if not (admitted and one.ends_in_a_reply):
             self.account.traces["right, but not clean" if not admitted else "without a last reply"] += 1
@@ -100,7 +104,7 @@ class Picker:
     def _offered(self, group: Group, found: Sequence[tuple[Candidate, Trace]]) -> Iterator[tuple[Row, str]]:
         """Every possible row with its own text, the one to take first first."""
         options = self.options
-        right = [one for one, _ in found if one.kind == "right"]
+        right = [one for one, _ in found if one.kind in LEARNT]
         wrong = [one for one, _ in found if one.kind == "wrong"]
         if not options.paired:
             yield from self._singles(group, right, label=True)

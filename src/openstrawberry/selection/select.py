@@ -24,8 +24,8 @@ from statistics import fmean, median
 
 from openstrawberry.errors import SetupError
 from openstrawberry.problems.families import recognise
-from openstrawberry.selection.candidates import Group, Pick, Single
-from openstrawberry.selection.difficulty import Size, family_of, outcome, tally
+from openstrawberry.selection.candidates import Group, Pick, Single, outcome_of
+from openstrawberry.selection.difficulty import Size, family_of, tally
 from openstrawberry.selection.export import Row, export
 from openstrawberry.selection.heldout import Heldout
 from openstrawberry.selection.options import Selecting
@@ -77,7 +77,7 @@ def select(runs: Sequence[Path], options: Selecting) -> Selection:
     shelves = tuple(Shelf(path) for path in runs)
     account = Account()
     groups = by_problem(shelves, account)
-    everything = tally((group.problem, group.size, outcome(entry.status, entry.stop))
+    everything = tally((group.problem, group.size, outcome_of(entry))
                        for group in groups for _, entry in group.members)  # fmt: skip
     allowed = unseen(groups, options, account)
     clean = False if options.format == "prm" else options.clean  # there every step has a label of its own

@@ -22,9 +22,10 @@ create table if not exists traces (
     problem text not null, question text not null, sample integer not null, model text not null,
     strategy text not null, stop text not null, status text not null, turns integer not null,
     max_turns integer not null, difficulty real not null, input integer not null, cached integer not null,
-    output integer not null, seconds real not null, cost real not null, error text not null);
+    output integer not null, seconds real not null, cost real not null, error text not null,
+    hinted integer not null, detail text not null);
 """
-_COLUMNS = 20
+_COLUMNS = 22
 FINISHED = f"stop not in ({', '.join(repr(stop) for stop in sorted(OWED))})"  # of the table `traces`
 
 
@@ -95,6 +96,8 @@ class Index:
             trace.seconds,
             trace.cost_usd,
             trace.error.message,
+            trace.hinted,
+            trace.verdict.detail,
         )
         self._db.execute(f"replace into traces values ({','.join('?' * _COLUMNS)})", row)
         self._db.execute("replace into files values (?, ?)", (place.file, place.offset + place.length))
@@ -111,9 +114,9 @@ class Index:
         return found
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Every trace in file order: id, problem, question, sample, stop, status, turns, difficulty, and its place."""
+        """Every trace in file order: id, problem, question, sample, stop, status, turns, difficulty, hinted, place."""
         yield from self._db.execute(
-            "select id, problem, question, sample, stop, status, turns, difficulty, file, offset, length "
+            "select id, problem, question, sample, stop, status, turns, difficulty, hinted, file, offset, length "
             "from traces order by file desc, offset"
         )
 

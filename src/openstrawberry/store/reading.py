@@ -45,7 +45,10 @@ def read_traces(path: Path) -> Iterator[Trace]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the index knows of a trace, with a later verdict laid over it. `place`: where the whole trace stands."""
+    """What the index knows of a trace, with a later verdict laid over it. `place`: where the whole trace stands.
+
+    `hinted`: see `Trace.hinted`.
+    """
 
     id: str
     problem: str
@@ -56,6 +59,7 @@ class Entry:
     turns: int
     difficulty: float
     place: Place
+    hinted: bool = False
 
 
 class Shelf:
@@ -75,9 +79,9 @@ class Shelf:
         index = Index(self.path)
         try:
             index.catch_up(repair=False)
-            for id_, problem, question, sample, stop, status, turns, difficulty, *place in index.rows():
+            for id_, problem, question, sample, stop, status, turns, difficulty, hinted, *place in index.rows():
                 later = self._verdicts.get(id_, {}).get("status", status)
-                yield Entry(id_, problem, question, sample, stop, later, turns, difficulty, Place(*place))
+                yield Entry(id_, problem, question, sample, stop, later, turns, difficulty, Place(*place), bool(hinted))
         finally:
             index.close()
 

@@ -139,13 +139,13 @@ class AnthropicModel:
     def _thinking(self, request: Request) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """The `thinking` field and what belongs into `output_config`, in the model's generation's way of asking."""
         effort = request.reasoning
-        if effort is None:
+        if effort is None and not request.thoughts:
             return None, {}
         if effort == "off":
             return {"type": "disabled"}, {}
         if not _BUDGETED.search(self._opening.name):
-            return {"type": "adaptive", "display": "summarized"}, {"effort": effort}
-        budget = min(BUDGETS.get(effort, BUDGETS["medium"]), request.max_tokens * 3 // 4)
+            return {"type": "adaptive", "display": "summarized"}, {"effort": effort} if effort else {}
+        budget = min(BUDGETS.get(effort or "", BUDGETS["medium"]), request.max_tokens * 3 // 4)
         return ({"type": "enabled", "budget_tokens": budget} if budget >= 1024 else None), {}
 
     def _format(self, request: Request) -> dict[str, Any]:

@@ -128,15 +128,16 @@ class OllamaModel:
         return {
             "model": self._opening.name,
             "messages": [{"role": turn.role, "content": turn.content} for turn in request.messages],
-            "think": self._think(request.reasoning),
+            "think": self._think(request),
             "format": request.response_schema,
             "options": {name: value for name, value in options.items() if value is not None},
             "keep_alive": self._opening.options.keep_alive,
         }
 
-    def _think(self, effort: str | None) -> bool | str | None:
+    def _think(self, request: Request) -> bool | str | None:
+        effort = request.reasoning
         if effort is None:
-            return None
+            return True if request.thoughts else None
         if "gpt-oss" in self._opening.name:  # the one family with levels, which cannot be switched off
             return "low" if effort == "off" else effort
         return effort != "off"

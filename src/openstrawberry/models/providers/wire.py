@@ -14,12 +14,14 @@ from openstrawberry.chat import FinishReason, Message
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
+    "completed": "stop",
     "end_turn": "stop",
     "stop_sequence": "stop",
     "eos": "stop",
     "eos_token": "stop",
     "length": "length",
     "max_tokens": "length",
+    "max_output_tokens": "length",
     "model_length": "length",
     "model_context_window_exceeded": "length",
     "continuation": "length",
@@ -50,9 +52,9 @@ def cache_mark(ttl: str) -> dict[str, str]:
     return {"type": "ephemeral", **({"ttl": ttl} if ttl != "5m" else {})}
 
 
-def body(fields: Mapping[str, Any], messages: Iterable[bytes]) -> bytes:
-    """A JSON object of `fields`, which must not be empty, and `messages`."""
-    return encoded_object(fields)[:-1] + b',"messages":[' + b",".join(messages) + b"]}"
+def body(fields: Mapping[str, Any], messages: Iterable[bytes], name: str = "messages") -> bytes:
+    """A JSON object of `fields`, which must not be empty, and `messages` under their `name`."""
+    return encoded_object(fields)[:-1] + b',"%b":[' % name.encode() + b",".join(messages) + b"]}"
 
 
 def finish(reason: object) -> FinishReason:
