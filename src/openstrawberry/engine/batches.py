@@ -162,7 +162,11 @@ class Batches:
 
     def _grave(self, error: ProviderError) -> Exception:
         """An error of a whole batch; while none has worked it means the set-up."""
-        return error if self._patience.proven else SetupError(str(error))
+        if self._patience.proven:
+            return error
+        wrong = SetupError(str(error))
+        wrong.unbilled = error.unbilled
+        return wrong
 
     # Its task.
 

@@ -59,14 +59,7 @@ class Placing:
                 next run looks for it.
         """
         await self._journal.write(batch.entry)
-        try:
-            await self._identify(batch, await self._submitted(batch.entry, items))
-        except ProviderError as error:
-            if not error.retryable or error.kind == "rate_limit":
-                await self._journal.remove(batch.entry.tag)
-            else:
-                error.unbilled = False  # of the call; the batch itself may be there
-            raise
+        await self._identify(batch, await self._submitted(batch.entry, items))
         self._plan.tell(batch.news("submitted"))
 
     async def found(self, batch: Batch) -> bool:
@@ -95,16 +88,24 @@ class Placing:
                 return await self._api.submit(items, entry.tag)
             except ProviderError as error:
                 if not error.retryable or attempt >= self._patience.attempts(error):
+                    await self._given_up(entry, error)
                     raise
                 await self._patience.pause(error, attempt)
             try:
                 found = await self._patience.tried(self._api.find, entry, self._taken())
             except ProviderError as unseen:
-                unseen.unbilled = False
+                unseen.unbilled = False  # whatever it says of itself: the batch may be there
                 raise
             if found is not None:
                 return found
         raise AssertionError("unreachable")
+
+    async def _given_up(self, entry: BatchEntry, error: ProviderError) -> None:
+        """Strikes out a batch that was turned away, and is certainly not there."""
+        if not error.retryable or error.kind == "rate_limit":
+            await self._journal.remove(entry.tag)
+        else:
+            error.unbilled = False  # of the call; the batch itself may be there
 
     async def _identify(self, batch: Batch, id: str) -> None:
         batch.entry = replace(batch.entry, id=id)
