@@ -142,8 +142,9 @@ def test_the_embedded_model_answers_without_being_named() -> None:
         ),
         ({"x-ratelimit-limit-requests": "5", "content-type": "text/html", "x-ratelimit-reset-tokens": "6ms"}, {}),
         ({"x-ratelimit-limit-requests": "many", "x-ratelimit-remaining-requests": "-1"}, {}),
+        ({"x-ratelimit-limit-requests": "9" * 5000, "x-ratelimit-remaining-requests": "9" * 5000}, {}),
     ],
-    ids=["openai", "anthropic", "cerebras", "half", "odd"],
+    ids=["openai", "anthropic", "cerebras", "half", "odd", "endless"],
 )  # fmt: skip
 def test_limits_are_read_from_each_providers_headers(headers: dict[str, str], told: dict[str, str]) -> None:
     assert left_of(headers, "openai") == told
