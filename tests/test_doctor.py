@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -122,6 +123,9 @@ def test_the_embedded_model_answers_without_being_named() -> None:
     assert (findings["berry"].state, findings["berry"].asked) == ("ready", "")
     assert findings["berry"].latency_s is not None
     assert findings["hf"].latency_s is None
+    told = findings["hf"].state, findings["hf"].detail
+    installed = all(find_spec(package) for package in ("torch", "transformers"))
+    assert told == (("ready", "") if installed else ("not installed", 'run pip install "openstrawberry[hf]"'))
 
 
 @pytest.mark.parametrize(
