@@ -29,7 +29,8 @@ for source in sys.argv[1:]:
 
 async def refusals(endpoint: str, *sources: str, **variables: str) -> list[tuple[float, str, str]]:
     """Seconds, kind and sentence of each source's refusal."""
-    environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_TELEMETRY": "1", **variables}
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    environment = {**ours, "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_TELEMETRY": "1", **variables}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", LOAD, *sources,
         env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
