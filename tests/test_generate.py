@@ -13,7 +13,7 @@ import pytest
 
 from openstrawberry.config import RunConfig
 from openstrawberry.errors import SetupError
-from openstrawberry.generate import Run
+from openstrawberry.generate import FIRST_WAVE, Run
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
 from openstrawberry.store.reading import read_traces
@@ -212,16 +212,17 @@ def test_no_model_at_all_is_said_in_one_sentence(tmp_path: Path, spec: str) -> N
         Run(RunConfig(model=spec, out=tmp_path / "run"), Settings({}))
 
 
-def test_a_wide_run_of_which_nothing_works_stops_after_its_first_wave(tmp_path: Path) -> None:
-    asked = []
-
-    def refusing(received: Received) -> Answer:
-        asked.append(received)
-        return Answer.of({"error": {"message": "unknown field"}}, 400)
-
+def test_a_wide_run_of_which_nothing_works_does_not_wait_for_all_that_it_has_asked(tmp_path: Path) -> None:
+    asked, refusal = itertools.count(1), Answer.of({"error": {"message": "unknown field"}}, 400)
+    began = time.monotonic()
     with pytest.raises(SetupError, match="unknown field"):
-        generate(tmp_path, refusing, problems=2000, concurrency=1000)
-    assert len(asked) < 1500
+        generate(
+            tmp_path,
+            lambda received: refusal if next(asked) <= FIRST_WAVE else replace(refusal, latency=60),
+            problems=2 * FIRST_WAVE,
+            concurrency=2 * FIRST_WAVE,
+        )
+    assert time.monotonic() - began < 55
     assert not (tmp_path / "run").exists()
 
 
