@@ -8,6 +8,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "openstrawberry"
 # Each room may import from rooms to its left, and from itself.
 ORDER = [
     "errors",
+    "wording",
     "settings",
     "registry",
     "stats",

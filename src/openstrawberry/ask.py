@@ -1,6 +1,7 @@
 """One question, asked by itself and kept like any other trace."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.drive import drive
@@ -27,6 +28,11 @@ class Asking:
         checker = None if answer is not None else _Unchecked()
         self._problem = problem
         self._run = Run(config, settings, emit, stream, [problem], checker, label="ask")
+
+    @property
+    def path(self) -> Path:
+        """The run directory that the trace is kept in."""
+        return self._run.directory.path
 
     async def run(self, turns: int | None) -> Trace:
         """Makes the trace, with at most `turns` replies."""

@@ -11,12 +11,12 @@ from openstrawberry.config import RunConfig
 from openstrawberry.engine.events import Emit
 from openstrawberry.engine.plan import LIVE_SHARE, Plan
 from openstrawberry.engine.waves import Roster, Waves
-from openstrawberry.errors import SetupError
-from openstrawberry.models.batch import BatchApi, batches_of
+from openstrawberry.errors import SetupError, UsageError
+from openstrawberry.models.batch import BatchApi, batches_of, refuse_without_batches
 from openstrawberry.models.budget import Budget
 from openstrawberry.models.gate import Gate, Pace
 from openstrawberry.models.model import Model
-from openstrawberry.models.opening import open_members
+from openstrawberry.models.opening import check_models, open_members
 from openstrawberry.models.pricelist import Prices, unpriced
 from openstrawberry.models.replies import Recorded
 from openstrawberry.models.retry import OnRetry, RetryPolicy
@@ -24,6 +24,31 @@ from openstrawberry.models.stack import Money, compose
 from openstrawberry.pieces import model_options
 from openstrawberry.settings import Settings
 from openstrawberry.store.run import RunDirectory
+from openstrawberry.wording import counted
+
+_ONE_MODEL = "A batch goes to one model under one key: name one in --model, or leave out --engine batch."
+
+
+def check_calls(config: RunConfig, settings: Settings) -> Prices:
+    """What is wrong with models, flags and prices, as far as that is known without a key; and the prices themselves.
+
+    Raises:
+        SetupError: a price is not known that a budget needs, or a model is not named in full.
+        UsageError: there is no such model, or flags do not go together.
+    """
+    prices = Prices(config.prices, settings)
+    if config.budget_usd is not None and prices.of(config.model) is None:
+        raise SetupError(unpriced(config.model))
+    specs = check_models(config.model, settings, config.workers)
+    if config.engine == "batch":
+        if len(specs) > 1:
+            raise UsageError(_ONE_MODEL)
+        if config.workers > 1:
+            raise UsageError("--workers is for live calls: leave it out, or leave out --engine batch.")
+        refuse_without_batches(specs[0])
+    elif config.deadline is not None:
+        raise UsageError("--deadline is for batches: add --engine batch, or leave it out.")
+    return prices
 
 
 class Calls:
@@ -42,15 +67,11 @@ class Calls:
         self._config = config
         self._policy = policy or RetryPolicy(attempts=config.attempts)
         self._plan = plan or Plan()
-        self._prices = Prices(config.prices, settings)
-        if config.budget_usd is not None and self._prices.of(config.model) is None:
-            raise SetupError(unpriced(config.model))
+        self._prices = check_calls(config, settings)
         self.spec, self.members = open_members(
             config.model, settings, self._gate, workers=config.workers, **model_options(config)
         )
         self._api = self._batch_api() if config.engine == "batch" else None
-        if config.deadline is not None and self._api is None:
-            raise SetupError("--deadline is for batches: add --engine batch, or leave it out.")
         self.budget: Budget | None = None
         self.roster = Roster()
         self._waves: Waves | None = None
@@ -70,7 +91,7 @@ class Calls:
         config, entries = self._config, directory.batches.entries()
         if entries and self._api is None:
             raise SetupError(
-                f"{len(entries)} {'batch' if len(entries) == 1 else 'batches'} of this run went to the provider: add "
+                f"{counted(len(entries), 'batch', 'batches')} of this run went to the provider: add "
                 "--engine batch to pick up what was paid for, or choose another folder with --out."
             )
         if config.budget_usd is not None or config.budget_tokens is not None:
@@ -90,11 +111,7 @@ class Calls:
 
     def _batch_api(self) -> BatchApi:
         if len(self.members) > 1:
-            raise SetupError(
-                "A batch goes to one model under one key: name one in --model, or leave out --engine batch."
-            )
-        if self._config.workers > 1:
-            raise SetupError("--workers is for live calls: leave it out, or leave out --engine batch.")
+            raise UsageError(_ONE_MODEL)
         return batches_of(self.members[0].model)
 
     def _in_waves(

@@ -5,23 +5,28 @@ it asks. What models would say is not known, so everything is told three times: 
 the settings allow, and a guess between them whose assumptions are stated. Nothing is taken off for prompt caches.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from statistics import fmean
+from typing import Any
 
+from openstrawberry.calls import check_calls
 from openstrawberry.chat import Request, Usage
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.stepper import Stepper
 from openstrawberry.errors import SetupError
-from openstrawberry.models.model import specs_in
-from openstrawberry.models.pricelist import Prices
-from openstrawberry.models.registry import full_spec
-from openstrawberry.pieces import problems_of, prompts_of, strategy_of
+from openstrawberry.models.opening import check_models
+from openstrawberry.pieces import count_problems, identity_of, problems_of, prompts_of, strategy_of
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
+from openstrawberry.store.fitting import refuse_foreign, refuse_other, refuse_run
+from openstrawberry.store.reading import read_run
 from openstrawberry.strategies.strategy import Answer, Ask, Score, Strategy, Task
+from openstrawberry.verifiers.catalogue import find_verifier
 from openstrawberry.verifiers.verifier import Verdict
 
 BYTES_PER_TOKEN = 4  # of English text, roughly
@@ -63,12 +68,20 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
     """Plays the beginning of a run. `problems`: instead of the config's source.
 
     Raises:
-        SetupError: something about the configuration is wrong.
+        SetupError: something about the configuration is wrong, for which the run would be refused as well. Only a key
+            is not needed, no server is asked, and no weights or scripts are read.
     """
     strategy = strategy_of(config)
     prompts = prompts_of(config, strategy)
-    price = Prices(config.prices, settings).of(config.model)
-    source = iter(problems) if problems is not None else problems_of(config)
+    skipped: list[str] = []
+    count_problems(config, problems, skipped.append)
+    price = check_calls(config, settings).of(config.model)
+    spec = ",".join(check_models(config.model, settings))
+    if config.verifier:
+        find_verifier(config.verifier)
+    if config.out is not None:
+        _check_folder(config.out, config, identity_of(config, strategy, prompts, spec, ""))
+    source = iter(problems) if problems is not None else problems_of(config, skipped.append)
     played = [_play(strategy, Task(problem, prompts, 0, config.seed)) for problem in islice(source, PLAYED_PROBLEMS)]
     total = len(played) + sum(1 for _ in source)
     first = fmean(_size(asks[0]) for asks, _ in played)
@@ -85,7 +98,7 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
         return _column(turns, min(reply, longest), total * samples, first, later, cost)
 
     return Estimate(
-        spec=",".join(full_spec(part, settings) for part in specs_in(config.model)),
+        spec=spec,
         strategy=strategy.name,
         request=_request(played[0][0][0], config),
         problems=total,
@@ -94,6 +107,17 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
         about=column(usual, USUAL_REPLY, config.samples),
         most=None if most is None else column(most, longest, config.samples),
     )
+
+
+def _check_folder(path: Path, config: RunConfig, identity: dict[str, Any]) -> None:
+    """Refuses a folder that the run could not use. Weights are not compared: they would have to be loaded."""
+    refuse_foreign(path)
+    if config.fresh:
+        refuse_run(path)
+    elif (path / "run.json").exists():
+        run = read_run(path)
+        weights = run.get("identity", {}).get("weights", "")
+        refuse_other(path, run, {**identity, "weights": weights}, json.loads(config.model_dump_json()))
 
 
 def _column(turns: int, reply: int, traces: int, first: float, later: float, cost: Cost | None) -> Column:

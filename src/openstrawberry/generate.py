@@ -17,28 +17,21 @@ from openstrawberry.engine.plan import Plan
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import OutputError, ProviderError, SetupError
 from openstrawberry.models.budget import Budget
-from openstrawberry.models.model import without_address
 from openstrawberry.models.retry import RetryPolicy
-from openstrawberry.pieces import problems_of, prompts_of, strategy_of, versions
-from openstrawberry.problems.families import recognise
-from openstrawberry.problems.load import is_local
+from openstrawberry.pieces import count_problems, identity_of, problems_of, prompts_of, strategy_of, versions
 from openstrawberry.problems.problem import Problem
 from openstrawberry.selection.deciding import Decider
 from openstrawberry.selection.difficulty import Band
 from openstrawberry.settings import Settings
+from openstrawberry.store.fitting import refuse_run
 from openstrawberry.store.reading import new_path, read_traces, unfinished
 from openstrawberry.store.run import RunDirectory, digest_of
 from openstrawberry.store.summary import Summary, summarise
 from openstrawberry.verifiers.catalogue import Verifiers
+from openstrawberry.wording import cause
 
 FIRST_WAVE = 64  # traces that may fail before a new run is said to be set up wrongly
 STOPPING = ("quota", "budget")  # kinds of failure that every further trace would run into
-
-BERRY_ONLY_KNOWS = (
-    "berry, the embedded model, only knows how to count a letter in a word and to add two whole numbers, asked like "
-    '"How many r\'s are in strawberry?" or "What is 48 + 67?": for anything else name a real model with --model, such '
-    "as ollama:mistral, openai:gpt-5-mini or anthropic:claude-sonnet-4-5."
-)
 
 
 class Run:
@@ -68,27 +61,29 @@ class Run:
         plan: Plan | None = None,
     ) -> None:
         self.config = config
+        self._command = label or "generate"
         self._given = problems
         self.strategy = strategy_of(config)
         self.prompts = prompts_of(config, self.strategy)
         self.skipped_rows: list[str] = []
-        self.total = self._count()
+        self.total = count_problems(config, problems, self.skipped_rows.append)
         self._emit = emit
         self.calls = Calls(config, settings, policy, plan)
         self.verifiers = Verifiers(forced=config.verifier or "")
-        identity = self._identity()
+        identity = identity_of(config, self.strategy, self.prompts, self.calls.spec, self.calls.weights)
         digest = digest_of(identity)
         begins = bool(label) or config.fresh
         path = config.out or (None if begins else unfinished(config.home, digest, config.problems))
         path = path or new_path(config.home, *filter(None, (label, config.short_model, self.strategy.name)))
-        if config.fresh and (path / "run.json").exists():
-            raise SetupError(
-                f"{path} holds a run already, and --fresh asks for a new one: "
-                "choose another folder with --out, or leave out --fresh to go on with this one."
-            )
+        if config.fresh:
+            refuse_run(path)
         self.directory = RunDirectory(path, identity, self._document())
         self.stopped = ""
-        self.model = self.calls.recorded(self.directory, self._retried, self._tell)
+        try:
+            self.model = self.calls.recorded(self.directory, self._retried, self._tell)
+        except SetupError:
+            self.directory.abandon()
+            raise
         self.setting = Setting(
             strategy=self.strategy,
             prompts=self.prompts,
@@ -196,18 +191,6 @@ class Run:
                     self._under_way.add(trace_id)
                     yield problem, sample
 
-    def _count(self) -> int | None:
-        """Reads a source on this machine through once, so that a bad row is found before anything is paid for."""
-        if self._given is None and not is_local(self.config.problems):
-            return None
-        total, known = 0, self.config.providers != ["berry"]
-        for problem in self.problems(on_bad_row=self.skipped_rows.append):
-            total += 1
-            known = known or recognise(problem.question) is not None
-        if not known:
-            raise SetupError(BERRY_ONLY_KNOWS)
-        return total
-
     @property
     def batches(self) -> int:
         """Batches at the provider whose results the next command of this run picks up."""
@@ -225,31 +208,18 @@ class Run:
             self._emit(event)
         except (OSError, ValueError) as error:  # a closed pipe, or letters that the terminal cannot show
             raise OutputError(
-                f"The output can no longer be written ({error}): run the same command to go on."
+                f"The output can no longer be written ({cause(error)}): run the same command to go on."
             ) from error
 
     def _retried(self, error: ProviderError, attempt: int, wait: float) -> None:
         self.directory.log("retried", error=str(error), kind=error.kind, attempt=attempt, wait_s=round(wait, 3))
         self._tell(Retried(error, attempt, wait))
 
-    def _identity(self) -> dict[str, Any]:
-        config = self.config
-        resumable = set(self.strategy.RESUMABLE)
-        return {
-            "model": without_address(self.calls.spec),
-            "strategy": self.strategy.name,
-            "options": self.strategy.model_dump(exclude=resumable),
-            "prompts": self.prompts.name,
-            "prompt_digest": self.prompts.digest,
-            "temperature": config.temperature,
-            "top_p": config.top_p,
-            "max_tokens": config.reply_tokens,
-            "reasoning": config.reasoning,
-            "seed": config.seed,
-            "num_ctx": config.num_ctx,
-            "weights": self.calls.weights,
-        }
-
     def _document(self) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(self.config.model_dump_json())
-        return {**config, "options": self.strategy.model_dump(), "versions": versions(self.config)}
+        return {
+            **config,
+            "command": self._command,
+            "options": self.strategy.model_dump(),
+            "versions": versions(self.config),
+        }

@@ -7,7 +7,10 @@ from typing import Any, Protocol
 
 from openstrawberry import __version__
 from openstrawberry.config import RunConfig
-from openstrawberry.problems.load import load_problems
+from openstrawberry.errors import SetupError
+from openstrawberry.models.model import without_address
+from openstrawberry.problems.families import recognise
+from openstrawberry.problems.load import is_local, load_problems
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
@@ -35,6 +38,13 @@ def strategy_of(config: RunConfig) -> Strategy:
 def prompts_of(config: RunConfig, strategy: Strategy) -> PromptSet:
     """The prompt texts of the strategy, and of those that work for it."""
     return load_prompts(strategy.name, config.prompts_used, config.prompts, strategy.uses)
+
+
+BERRY_ONLY_KNOWS = (
+    "berry, the embedded model, only knows how to count a letter in a word and to add two whole numbers, asked like "
+    '"How many r\'s are in strawberry?" or "What is 48 + 67?": for anything else name a real model with --model, such '
+    "as ollama:mistral, openai:gpt-5-mini or anthropic:claude-sonnet-4-5."
+)
 
 
 class Source(Protocol):
@@ -66,6 +76,45 @@ def problems_of(config: Source, on_bad_row: Callable[[str], None] | None = None)
         known_verifiers=VERIFIERS.names(),
         on_bad_row=on_bad_row,
     )
+
+
+def count_problems(
+    config: RunConfig, given: Sequence[Problem] | None = None, on_bad_row: Callable[[str], None] | None = None
+) -> int | None:
+    """How many problems there are; None where only the network knows. `given`: instead of the config's source.
+
+    A source on this machine is read through, so that a bad row is found before anything is paid for.
+
+    Raises:
+        SetupError: a row is bad, or the embedded model knows none of them.
+    """
+    if given is None and not is_local(config.problems):
+        return None
+    total, known = 0, config.providers != ["berry"]
+    for problem in problems_of(config, on_bad_row) if given is None else given:
+        total += 1
+        known = known or recognise(problem.question) is not None
+    if not known:
+        raise SetupError(BERRY_ONLY_KNOWS)
+    return total
+
+
+def identity_of(config: RunConfig, strategy: Strategy, prompts: PromptSet, spec: str, weights: str) -> dict[str, Any]:
+    """What a continuation of a run must share. `weights`: which ones are asked, where they lie here."""
+    return {
+        "model": without_address(spec),
+        "strategy": strategy.name,
+        "options": strategy.model_dump(exclude=set(strategy.RESUMABLE)),
+        "prompts": prompts.name,
+        "prompt_digest": prompts.digest,
+        "temperature": config.temperature,
+        "top_p": config.top_p,
+        "max_tokens": config.reply_tokens,
+        "reasoning": config.reasoning,
+        "seed": config.seed,
+        "num_ctx": config.num_ctx,
+        "weights": weights,
+    }
 
 
 def model_options(config: RunConfig) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import SetupError, UsageError
+from openstrawberry.wording import cause
 
 _PACKAGE = Path(__file__).parent
 _SHIPPED = (_PACKAGE / "prompt_texts", _PACKAGE.parent.parent / "prompts")  # inside the wheel; in a checkout
@@ -78,9 +79,8 @@ def _read(path: Path, set_name: str) -> PromptSet:
     try:
         sets = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise SetupError(f"The prompt file {path} cannot be read ({reason}): fix it and run again.") from error
+        raise SetupError(f"The prompt file {path} cannot be read ({cause(error)}): fix it and run again.") from error
     if not isinstance(sets, dict) or not isinstance(sets.get(set_name), dict):
         known = ", ".join(sorted(map(str, sets))) if isinstance(sets, dict) else "none"
-        raise SetupError(f"The prompt file {path} has no set {set_name!r}: choose one of {known} with --prompt-set.")
+        raise UsageError(f"The prompt file {path} has no set {set_name!r}: choose one of {known} with --prompt-set.")
     return PromptSet(f"{path.stem}/{set_name}", sets[set_name])

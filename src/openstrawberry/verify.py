@@ -15,6 +15,7 @@ from openstrawberry.trace import Trace
 from openstrawberry.verifiers.catalogue import Verifiers
 from openstrawberry.verifiers.extract import extract
 from openstrawberry.verifiers.verifier import Verdict
+from openstrawberry.wording import cause
 
 _AT_ONCE = 256
 
@@ -51,8 +52,7 @@ async def recheck(run: Path, verifier: str | None) -> Recheck:
         fresh.replace(result.file)
     except OSError as error:
         raise SetupError(
-            f"Cannot write to {run} ({(error.strerror or str(error)).lower()}): free space or make it writable, then "
-            "run the same command again."
+            f"Cannot write to {run} ({cause(error)}): free space or make it writable, then run the same command again."
         ) from error
     finally:
         with contextlib.suppress(OSError):

@@ -8,6 +8,7 @@ from rich.text import Text
 from openstrawberry.cli.render import clean, json_line
 from openstrawberry.doctor import Finding
 from openstrawberry.store.records import Records
+from openstrawberry.wording import counted
 
 SHOWN = 5  # models that are named; there may be hundreds
 _INDENT = " " * 13
@@ -73,7 +74,7 @@ def _records(records: Records) -> Text:
     if not records.runs or records.oldest is None or records.newest is None:
         return Text(f"No reply records in {records.home}.")
     first, last = (moment.astimezone().strftime("%Y-%m-%d %H:%M") for moment in (records.oldest, records.newest))
-    runs = "1 run" if records.runs == 1 else f"{records.runs:,} runs"
+    runs = counted(records.runs, "run")
     when = f"from {first}" if first == last else f"from {first} to {last}"
     return Text(f"Reply records of {runs} in {records.home}: {_size(records.bytes)}, {when}.")
 
@@ -82,7 +83,7 @@ def _size(count: int) -> str:
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= scale:
             return f"{count / scale:.1f} {unit}"
-    return f"{count} bytes"
+    return counted(count, "byte")
 
 
 def _say_json(findings: list[Finding], records: Records) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from openstrawberry.evolve.evolution import Evolution
     from openstrawberry.store.summary import Summary
 
+BESIDE = ("dry_run", "json")  # what is shown; all other flags are settings
+
 Source = Annotated[
     str | None,
     typer.Argument(
@@ -96,8 +98,8 @@ def command(
     budget_usd: o.BudgetUsd = None,
     budget_tokens: o.BudgetTokens = None,
     config: o.Config = None,
-    dry_run: o.DryRun = False,
-    json: o.Json = False,
+    dry_run: o.DryRun = None,
+    json: o.Json = None,
 ) -> None:
     """Make harder and broader problems out of problems, and keep those that a model solves sometimes.
 
@@ -105,10 +107,12 @@ def command(
     problems become harder until the embedded model slips. Run the same command again to go on after a crash.
     """
     flags = dict(locals())
-    run_command(flags, dry=flags.pop("dry_run"), json=flags.pop("json"))
+    from openstrawberry.config import load_switches
+
+    run_command(flags, **load_switches(config, {name: flags.pop(name) for name in BESIDE}))
 
 
-def run_command(flags: dict[str, Any], dry: bool, json: bool) -> None:
+def run_command(flags: dict[str, Any], dry_run: bool, json: bool) -> None:
     """Evolves with the given flags and leaves with the right exit code."""
     from openstrawberry.cli.evolveview import EvolveView, show_preview
     from openstrawberry.cli.generate import with_flag
@@ -120,8 +124,8 @@ def run_command(flags: dict[str, Any], dry: bool, json: bool) -> None:
 
     file, sets = flags.pop("config"), parse_sets(flags.pop("set_") or [])
     flags = {name: value for name, value in flags.items() if value != []} | ({"set": sets} if sets else {})
-    asked = load_settings(Evolving, file, flags)
-    if dry:
+    asked = load_settings(Evolving, file, flags, BESIDE)
+    if dry_run:
         show_preview(asked, preview(asked, Settings.load()), json)
         return
     view = EvolveView(json)

@@ -15,6 +15,7 @@ from openstrawberry.engine.events import Batched, Event, Judged, Retried, TraceE
 from openstrawberry.models.budget import Spent
 from openstrawberry.store.reading import read_traces
 from openstrawberry.trace import Node, Trace, turn_of
+from openstrawberry.wording import counted
 
 if TYPE_CHECKING:
     from openstrawberry.generate import Run
@@ -66,22 +67,26 @@ class TextView:
         self.samples = config.samples
         self.spent = run.directory.spent
         self.lines = total is not None and total <= LINES_LIMIT
-        many = f"{total:,} problems" if total is not None else "problems"
+        many = counted(total, "problem") if total is not None else "problems"
         self.open_ended = config.until_decided
-        up_to = "up to " if self.open_ended else ""
+        samples = ("up to " if self.open_ended else "") + counted(config.samples, "sample")
         self.console.print(
             Text.assemble(
                 ("strawberry ", "bold red"),
                 (run.model.spec, "bold"),
-                f" · {run.strategy.name} · {many} × {up_to}{config.samples} samples · {config.concurrency} at a time",
+                f" · {run.strategy.name} · {many} × {samples} · {config.concurrency} at a time",
             )
         )
         state = run.summary()
         made = state.traces - state.owed
         if run.skipped_rows:
-            self.console.print(f"{len(run.skipped_rows):,} rows that could not be read are left out.", style="yellow")
+            self.console.print(
+                f"Left out: {counted(len(run.skipped_rows), 'row')} that could not be read.", style="yellow"
+            )
         if run.directory.resumed:
-            self.console.print(Text(f"Going on with {run.directory.path}: {made:,} traces are there."), soft_wrap=True)
+            self.console.print(
+                Text(f"Going on with {run.directory.path}, which has {counted(made, 'trace')}."), soft_wrap=True
+            )
             if self.lines:  # a problem's line counts what an earlier command made of it
                 for trace in read_traces(run.directory.path):
                     if not trace.owed:
@@ -129,7 +134,7 @@ class TextView:
             return
         if event.state in ("ended", "failed"):
             del self.batches[event.id]
-        text = f"batch {clean(event.id)} {event.state}: {event.total:,} requests"
+        text = f"batch {clean(event.id)} {event.state}: {counted(event.total, 'request')}"
         self.console.print(Text(text, style="cyan"), soft_wrap=True)
 
     def _retried(self, event: Retried) -> None:
@@ -258,6 +263,6 @@ def problem_line(traces: list[Trace], width: int = 80) -> Text:
     style = "green" if right == len(traces) else "yellow" if right else "red"
     steps = sorted(trace.turns for trace in traces)
     question = " ".join(clean(traces[0].problem.question).split())
-    tail = f"  {steps[0]}–{steps[-1]} turns" if steps[0] != steps[-1] else f"  {steps[0]} turns"
+    tail = f"  {steps[0]}–{steps[-1]} turns" if steps[0] != steps[-1] else f"  {counted(steps[0], 'turn')}"
     room = max(20, width - 8 - len(tail))
     return Text.assemble((f"{right:>3}/{len(traces)} ", style), shorten(question, room), (tail, "dim"))

@@ -99,6 +99,11 @@ BudgetUsd = Annotated[
 ]
 BudgetTokens = Annotated[int | None, typer.Option(help="Never read and write more than so many tokens in this run.")]
 Prices = Annotated[Path | None, typer.Option(help="YAML file with prices of your own, in dollars per million tokens.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the first prompt, and what it would take; send nothing.")]
+DryRun = Annotated[
+    bool | None,
+    typer.Option("--dry-run/--no-dry-run", help="Show the first prompt, and what it would take; send nothing."),
+]
 Config = Annotated[Path | None, typer.Option(help="YAML file with any of these flags; the command line wins.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout, for programs.")]
+Json = Annotated[
+    bool | None, typer.Option("--json/--no-json", help="One JSON object per line on stdout, for programs.")
+]

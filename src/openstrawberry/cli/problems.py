@@ -18,7 +18,7 @@ def command(
     question_column: o.QuestionColumn = None,
     answer_column: o.AnswerColumn = None,
     skip_bad_rows: o.SkipBadRows = None,
-    json: o.Json = False,
+    json: o.Json = None,
 ) -> None:
     """Show the problems of a source: question, answer, how answers are checked, difficulty."""
     from openstrawberry.cli.render import show_problems

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from openstrawberry.problems.problem import Problem
 from openstrawberry.stats import wilson
+from openstrawberry.wording import counted
 
 if TYPE_CHECKING:
     from openstrawberry.selection.report import Report
@@ -70,10 +71,14 @@ def show_summary(console: Console, summary: "Summary") -> None:
     rows += [("cost", cost)] if (cost := cost_of(summary)) else []
     replayed = f", {summary.replies_replayed:,} replayed" if summary.replies_replayed else ""
     rows.append(
-        ("time", f"{summary.seconds:.1f} s for {summary.made:,} traces ({summary.replies_asked:,} replies{replayed})")
+        (
+            "time",
+            f"{summary.seconds:.1f} s for {counted(summary.made, 'trace')} "
+            f"({counted(summary.replies_asked, 'reply', 'replies')}{replayed})",
+        )
     )
     if summary.saved_traces >= 0:
-        saved = f"{summary.saved_traces:,} traces, about {summary.saved_calls:,} calls"
+        saved = f"{counted(summary.saved_traces, 'trace')}, about {counted(summary.saved_calls, 'call')}"
         rows.append(("saved", f"{saved}: their problems were decided without them"))
     rows.append(("traces", f"{summary.path}"))
     console.print()
@@ -82,7 +87,8 @@ def show_summary(console: Console, summary: "Summary") -> None:
     if summary.stopped:
         console.print(Text(f"Stopped early: {clean(summary.stopped)}", style="yellow"), soft_wrap=True)
     elif summary.failed:
-        told = f"{summary.failed:,} traces failed ({clean(summary.first_error)}) Run the same command to retry them."
+        failed = counted(summary.failed, "trace")
+        told = f"{failed} failed ({clean(summary.first_error)}) Run the same command to try again."
         console.print(Text(told, style="red"), soft_wrap=True)
 
 
@@ -90,7 +96,7 @@ def cost_of(summary: "Summary") -> str:
     """What the run cost; nothing where nobody bills."""
     if summary.unpriced:
         known = f"{dollars(summary.priced_usd)} and " if summary.priced_usd else ""
-        told = f"{known}unknown for {summary.unpriced:,} replies (tell prices with --prices FILE)"
+        told = f"{known}unknown for {counted(summary.unpriced, 'reply', 'replies')} (tell prices with --prices FILE)"
     elif summary.cost_usd:
         told = dollars(summary.cost_usd)
         saved = summary.cache_saved_usd
@@ -132,7 +138,7 @@ def show_recheck(path: Path, result: "Recheck", json: bool) -> None:
     for (before, after), count in sorted(result.moves.items()):
         table.add_row(before, after, f"{count:,}", style="bold" if before != after else "")
     console.print(table)
-    changed = f"{result.changed:,} of {result.moves.total():,} verdicts changed; kept in {result.file}"
+    changed = f"{result.changed:,} of {counted(result.moves.total(), 'verdict')} changed; kept in {result.file}"
     console.print(Text(changed), soft_wrap=True)
 
 
@@ -155,9 +161,11 @@ def show_selection(report: "Report", file: Path | None, then: str, json: bool) -
         if dropped:
             reasons = ", ".join(f"{count:,} {why}" for why, count in dropped)
             console.print(Text(f"left out  {what}: {reasons}"), soft_wrap=True)
-    steps = f"{report.chosen_steps:g} steps" + ("" if report.format == "prm" else " right")
+    steps = f"{report.chosen_steps:g} step{'' if report.chosen_steps == 1 else 's'}"
+    steps += "" if report.format == "prm" else " right"
     steps += f", {report.rejected_steps:g} wrong" if report.rejected_steps else ""
-    kept = f"{report.rows:,} {rows} from {report.problems_used:,} of {report.problems:,} problems (mean {steps})"
+    kept = f"{counted(report.rows, rows[:-1])} from {report.problems_used:,} of {counted(report.problems, 'problem')}"
+    kept += f" (mean {steps})"
     console.print(Text(f"kept      {kept}; clean guard {report.clean_guard}"), soft_wrap=True)
     console.print(Text(f"file      {file}" if file else "file      none: a dry run"), soft_wrap=True)
     if then:

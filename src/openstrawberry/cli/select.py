@@ -55,7 +55,9 @@ Rendering = Annotated[
     str | None, typer.Option(help="chat (default): the turns as they were; flat: one reply that thinks, then answers.")
 ]
 Seed = Annotated[int | None, typer.Option(help="Which problems are left out to balance sizes (default: 0).")]
-Dry = Annotated[bool, typer.Option("--dry-run", help="Show the report and write nothing.")]
+Dry = Annotated[bool | None, typer.Option("--dry-run/--no-dry-run", help="Show the report and write nothing.")]
+
+BESIDE = ("dry_run", "json")  # what is shown; all other flags are settings of the selection
 
 
 def command(
@@ -80,15 +82,18 @@ def command(
     ngram: Ngram = None,
     seed: Seed = None,
     config: o.Config = None,
-    dry_run: Dry = False,
-    json: o.Json = False,
+    dry_run: Dry = None,
+    json: o.Json = None,
 ) -> None:
     """Turn checked traces into training data: pairs of a right and a wrong trace, or right traces alone.
 
     Bare, it takes the newest run. Problems of an evaluation set and held-out problems never get in.
     """
     flags = dict(locals())
-    run_command(flags, dry=flags.pop("dry_run"), json=flags.pop("json"))
+    from openstrawberry.config import load_switches
+
+    shown = load_switches(config, {name: flags.pop(name) for name in BESIDE})
+    run_command(flags, dry=shown["dry_run"], json=shown["json"])
 
 
 def run_command(flags: dict[str, Any], dry: bool, json: bool) -> None:
@@ -101,7 +106,7 @@ def run_command(flags: dict[str, Any], dry: bool, json: bool) -> None:
 
     runs, out = flags.pop("runs") or [newest(Path("traces"))], flags.pop("out")
     flags["evaluation"] = flags["evaluation"] or None
-    options = load_settings(Selecting, flags.pop("config"), flags)
+    options = load_settings(Selecting, flags.pop("config"), flags, BESIDE)
     selection = select(runs, options)
     file = out or (runs[0] / options.file_name if len(runs) == 1 else Path(options.file_name))
     if not dry:

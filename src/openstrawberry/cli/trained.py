@@ -12,6 +12,7 @@ from rich.text import Text
 from openstrawberry.cli.render import clean
 from openstrawberry.training.progress import Notice, Probed, Step
 from openstrawberry.training.progress import Progress as Told
+from openstrawberry.wording import counted
 
 if TYPE_CHECKING:
     from openstrawberry.training.train import Trained, Training
@@ -76,8 +77,8 @@ class TextTraining:
             Text.assemble(
                 ("strawberry ", "bold red"),
                 (training.model, "bold"),
-                f" · {training.recipe.describe()} · {len(training.rows):,} rows, the longest {training.longest:,} "
-                f"tokens · {training.hardware.device}, {learnt}",
+                f" · {training.recipe.describe()} · {counted(len(training.rows), 'row')}, the longest "
+                f"{counted(training.longest, 'token')} · {training.hardware.device}, {learnt}",
             ),
             soft_wrap=True,
         )
@@ -110,7 +111,7 @@ class TextTraining:
         """What came out, and how to try it."""
         measured = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in trained.metrics.items())
         rows = [
-            ("trained", f"{trained.steps:,} steps in {trained.seconds:.0f} s ({measured})"),
+            ("trained", f"{counted(trained.steps, 'step')} in {trained.seconds:.0f} s ({measured})"),
             ("model", str(trained.folder)),
             ("next", f"strawberry eval --model {trained.spec} --model {trained.base}"),
         ]

@@ -12,7 +12,7 @@ from openstrawberry.cli import options as o
 def command(
     run: Annotated[Path | None, typer.Argument(help="Run directory (default: the newest in traces/).")] = None,
     verifier: o.VerifierName = None,
-    json: o.Json = False,
+    json: o.Json = None,
 ) -> None:
     """Check the answers of a run again, with another verifier or a repaired one. Calls no model.
 
@@ -23,4 +23,4 @@ def command(
     from openstrawberry.verify import recheck
 
     path = run or newest(Path("traces"))
-    show_recheck(path, asyncio.run(recheck(path, verifier)), json=json)
+    show_recheck(path, asyncio.run(recheck(path, verifier)), json=bool(json))

@@ -124,7 +124,8 @@ class _Drive:
             raise
         except Exception as error:  # the one boundary: a fault in a strategy or verifier costs its trace, not the run
             answer, verdict = self._broken_off("error"), Checked()
-            failure = Failure(message=f"{type(error).__name__}: {error}", kind="internal")
+            told = f"The strategy or the verifier has a fault ({type(error).__name__}: {error}): please report it."
+            failure = Failure(message=told, kind="internal")
         return self._record(answer, verdict, failure, started)
 
     async def _solve(self) -> Answer:

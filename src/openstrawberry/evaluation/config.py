@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from openstrawberry.config import RunConfig
+from openstrawberry.config import Effort, RunConfig
 from openstrawberry.evaluation.methods import Entry
 from openstrawberry.store.run import digest_of
 
@@ -45,7 +45,7 @@ class Evaluation(BaseModel):
     temperature: float | None = Field(default=None, ge=0, le=5)
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
-    reasoning: str | None = None
+    reasoning: Effort | None = None
     seed: int = Field(default=0, ge=-(2**62), le=2**62)
     prompts: Path | None = None
     prompt_set: str | None = None

@@ -10,8 +10,7 @@ from openstrawberry.evolve.cast import Cast, Part
 from openstrawberry.evolve.config import Evolving
 from openstrawberry.evolve.generators import STEPS, can_generate
 from openstrawberry.evolve.stages import Line, draw
-from openstrawberry.generate import BERRY_ONLY_KNOWS
-from openstrawberry.pieces import problems_of, strategy_of
+from openstrawberry.pieces import BERRY_ONLY_KNOWS, problems_of, strategy_of
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
 from openstrawberry.strategies.strategy import Answer, Ask, Task

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import UsageError
 from openstrawberry.selection.difficulty import Band
 
 Unit = Literal["trace", "step", "correction"]
@@ -62,25 +62,25 @@ class Selecting(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> "Selecting":
         if self.low > self.high:
-            raise SetupError(f"The band runs from {self.low:g} to {self.high:g}: write --low below --high.")
+            raise UsageError(f"The band runs from {self.low:g} to {self.high:g}: write --low below --high.")
         if self.rendering == "flat" and self.unit != "trace":
-            raise SetupError(
+            raise UsageError(
                 f"--rendering flat joins a whole trace into one reply, and --unit {self.unit} compares single turns: "
                 "use --unit trace, or --rendering chat."
             )
         if not self.paired and self.unit != "trace":
-            raise SetupError(
+            raise UsageError(
                 f"--format {self.format} holds whole traces, so --unit {self.unit} has no meaning there: "
                 "leave --unit out, or use --format trl."
             )
         if self.format == "prm" and (self.rendering == "flat" or self.clean):
             option = "--rendering flat" if self.rendering == "flat" else "--clean"
-            raise SetupError(
+            raise UsageError(
                 f"--format prm labels every step of a trace, the bad ones too, so {option} has no meaning there: "
                 "leave it out, or use --format sft."
             )
         if self.format == "openai" and self.rendering == "chat" and self.unit == "trace":
-            raise SetupError(
+            raise UsageError(
                 "OpenAI's preference format allows one assistant message on each side, and whole traces have many: "
                 "use --rendering flat, or --unit step."
             )

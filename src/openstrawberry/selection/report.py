@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from openstrawberry.errors import SetupError
 from openstrawberry.selection.difficulty import Band, PassRate, Size
+from openstrawberry.wording import counted
 
 
 class SizeLine(BaseModel):
@@ -119,5 +120,5 @@ def nothing_left(report: Report, what: str) -> NothingLeft:
     order = list(ADVICE)
     telling = [reasons[0][0], max((reason for reason, _ in reasons), key=order.index)] if reasons else []
     advice = "; or ".join(dict.fromkeys(ADVICE[reason] for reason in telling)) or "draw more samples"
-    problems = f"{report.problems:,} problem{'s' if report.problems != 1 else ''}"
-    return NothingLeft(f"No {what} can be made of {report.traces:,} traces of {problems} ({told}): {advice}.")
+    found = f"{counted(report.traces, 'trace')} of {counted(report.problems, 'problem')}"
+    return NothingLeft(f"No {what} can be made of {found} ({told}): {advice}.")

@@ -33,6 +33,7 @@ from openstrawberry.selection.picking import Picker
 from openstrawberry.selection.report import Account, Report, nothing_left, size_lines
 from openstrawberry.selection.steps import Guard, told_in_steps
 from openstrawberry.store.reading import Entry, Shelf
+from openstrawberry.wording import cause
 
 
 @dataclass(frozen=True)
@@ -200,8 +201,9 @@ def _write(path: Path, lines: Iterator[str]) -> None:
             os.fsync(out.fileno())
         temporary.replace(path)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SetupError(f"Cannot write to {path} ({reason}): free space or choose another file with --out.") from error
+        raise SetupError(
+            f"Cannot write to {path} ({cause(error)}): free space or choose another file with --out."
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

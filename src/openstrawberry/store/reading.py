@@ -13,6 +13,7 @@ from openstrawberry.errors import SetupError
 from openstrawberry.store.index import Index, Place
 from openstrawberry.store.lock import is_locked
 from openstrawberry.trace import Trace
+from openstrawberry.wording import cause
 
 
 def read_run(path: Path) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def read_run(path: Path) -> dict[str, Any]:
         run = json.loads((path / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SetupError(
-            f"{path} is no run directory that can be read ({error}): name one made by generate."
+            f"{path} is no run directory that can be read (run.json: {cause(error)}): name one made by generate."
         ) from error
     if not isinstance(run, dict):
         raise SetupError(f"{path / 'run.json'} is damaged: restore it, or start again with another --out.")
@@ -106,27 +107,32 @@ def _verdicts(path: Path) -> dict[str, dict[str, str]]:
 
 
 def unfinished(home: Path, digest: str, problems: str) -> Path | None:
-    """The newest unfinished run below `home` with this digest and problem source that no process is writing."""
+    """The newest unfinished run of generate below `home` with this digest and source that no process is writing."""
     found: list[tuple[str, Path]] = []
     for file in home.glob("*/run.json"):
         with contextlib.suppress(SetupError):
             run = read_run(file.parent)
             same = run.get("digest") == digest and run.get("config", {}).get("problems") == problems
-            if same and not run.get("finished") and not is_locked(file.parent):
+            if same and _generated(run) and not run.get("finished") and not is_locked(file.parent):
                 found.append((str(run.get("created")), file.parent))
     return max(found)[1] if found else None
 
 
 def newest(home: Path) -> Path:
-    """The run below `home` that was started last.
+    """The run of generate below `home` that was started last; a question that was asked by itself is none.
 
     Raises:
         SetupError: there is none.
     """
-    runs = [(str(read_run(file.parent).get("created")), file.parent) for file in home.glob("*/run.json")]
+    found = ((read_run(file.parent), file.parent) for file in home.glob("*/run.json"))
+    runs = [(str(run.get("created")), path) for run, path in found if _generated(run)]
     if not runs:
         raise SetupError(f"There is no run in {home}: make one with `strawberry generate`.")
     return max(runs)[1]
+
+
+def _generated(run: dict[str, Any]) -> bool:
+    return bool(run.get("config", {}).get("command", "generate") == "generate")
 
 
 def new_path(home: Path, *parts: str) -> Path:
@@ -145,6 +151,5 @@ def new_path(home: Path, *parts: str) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise SetupError(f"Cannot write to {home} ({reason}): choose another folder with --out.") from error
+            raise SetupError(f"Cannot write to {home} ({cause(error)}): choose another folder with --out.") from error
     raise AssertionError("unreachable")

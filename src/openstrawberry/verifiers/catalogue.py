@@ -4,7 +4,7 @@ Another package adds a verifier through an entry point in the group `openstrawbe
 arguments that fits the protocol `Verifier`.
 """
 
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import UsageError
 from openstrawberry.problems.problem import Problem
 from openstrawberry.registry import Registry
 from openstrawberry.verifiers.verifier import Verdict, Verifier
@@ -22,19 +22,28 @@ VERIFIERS = Registry(
 )
 
 
+def find_verifier(name: str) -> type[Verifier]:
+    """The kind of verifier that is called `name`.
+
+    Raises:
+        UsageError: there is no such verifier; the nearest name is offered.
+    """
+    if name == "code" and name not in VERIFIERS.names():
+        raise UsageError(
+            "The verifier 'code', which runs unit tests, is not part of this version: use other problems, "
+            "or compare the text of the solution with --verifier exact."
+        )
+    kind: type[Verifier] = VERIFIERS.load(name)
+    return kind
+
+
 def open_verifier(name: str) -> Verifier:
     """The verifier called `name`; close it when done.
 
     Raises:
-        SetupError: there is no such verifier; the nearest name is offered.
+        UsageError: as `find_verifier`.
     """
-    if name == "code" and name not in VERIFIERS.names():
-        raise SetupError(
-            "The verifier 'code', which runs unit tests, is not part of this version: use other problems, "
-            "or compare the text of the solution with --verifier exact."
-        )
-    verifier: Verifier = VERIFIERS.load(name)()
-    return verifier
+    return find_verifier(name)()
 
 
 class Verifiers:
@@ -44,7 +53,7 @@ class Verifiers:
         forced: a verifier to use for every problem, whatever the problem names; empty for the problem's own.
 
     Raises:
-        SetupError: there is no verifier called `forced`.
+        UsageError: there is no verifier called `forced`.
     """
 
     def __init__(self, forced: str = "") -> None:
@@ -57,7 +66,7 @@ class Verifiers:
         """The verdict of the verifier that the problem names, or of the forced one.
 
         Raises:
-            SetupError: there is no such verifier.
+            UsageError: there is no such verifier.
         """
         return await self._get(self._forced or problem.verifier).verify(problem, answer)
 
