@@ -28,6 +28,7 @@ ORDER = [
     "estimate",
     "ask",
     "verify",
+    "audit",
     "berry",
     "training",
     "evaluation",

@@ -17,9 +17,9 @@ from openstrawberry.engine.plan import Plan
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import OutputError, ProviderError, SetupError
 from openstrawberry.models.budget import Budget
-from openstrawberry.models.model import without_address
+from openstrawberry.models.replies import Recorded
 from openstrawberry.models.retry import RetryPolicy
-from openstrawberry.pieces import problems_of, prompts_of, strategy_of, versions
+from openstrawberry.pieces import judge_prompts, open_judge, problems_of, prompts_of, strategy_of, versions
 from openstrawberry.problems.families import recognise
 from openstrawberry.problems.load import is_local
 from openstrawberry.problems.problem import Problem
@@ -30,6 +30,7 @@ from openstrawberry.store.reading import new_path, read_traces, unfinished
 from openstrawberry.store.run import RunDirectory, digest_of
 from openstrawberry.store.summary import Summary, summarise
 from openstrawberry.verifiers.catalogue import Verifiers
+from openstrawberry.verifiers.judge import Judge
 
 FIRST_WAVE = 64  # traces that may fail before a new run is said to be set up wrongly
 STOPPING = ("quota", "budget")  # kinds of failure that every further trace would run into
@@ -75,7 +76,9 @@ class Run:
         self.total = self._count()
         self._emit = emit
         self.calls = Calls(config, settings, policy, plan)
-        self.verifiers = Verifiers(forced=config.verifier or "")
+        self.verifiers = Verifiers(config.verifier or "", {"judge": self._judge})
+        if config.verifier == "judge":
+            judge_prompts(config)  # a rubric that cannot be read is found now
         identity = self._identity()
         digest = digest_of(identity)
         begins = bool(label) or config.fresh
@@ -88,13 +91,14 @@ class Run:
             )
         self.directory = RunDirectory(path, identity, self._document())
         self.stopped = ""
-        self.model = self.calls.recorded(self.directory, self._retried, self._tell)
+        self.models = self.calls.models(self.directory, self._retried, self._tell)
         self.setting = Setting(
             strategy=self.strategy,
             prompts=self.prompts,
-            models={"solver": self.model},
+            models=self.models,
             checker=checker or self.verifiers,
             sampling=Sampling(config.temperature, config.top_p, config.reply_tokens, config.reasoning),
+            longest={role: config.longest_reply(role) for role in self.models},
             seed=config.seed,
             identity=digest,
             stream=stream,
@@ -167,7 +171,8 @@ class Run:
     async def close(self) -> None:
         """Waits for the disk and releases model, verifiers and directory."""
         try:
-            await self.model.close()
+            for model in set(self.models.values()):
+                await model.close()
             await self.verifiers.close()
         finally:
             await self.directory.close()
@@ -179,11 +184,15 @@ class Run:
     def summary(self) -> Summary:
         """The state of the directory now."""
         found = summarise(self.directory)
-        asked, replayed = self.model.asked, self.model.replayed
+        asked = sum(model.asked for model in set(self.models.values()))
+        replayed = sum(model.replayed for model in set(self.models.values()))
         found = replace(found, made=self._made, replies_asked=asked, replies_replayed=replayed, stopped=self.stopped)
         if self._decider is not None:
             found.saved_traces, found.saved_calls = self._decider.saved()
         return found
+
+    def _judge(self) -> Judge:
+        return open_judge(self.setting.model("judge"), self.config)
 
     def _owed(self, samples: Sequence[int], wanted: Container[str] | None = None) -> Iterator[tuple[Problem, int]]:
         max_turns = getattr(self.strategy, "max_turns", 0)
@@ -207,6 +216,11 @@ class Run:
         if not known:
             raise SetupError(BERRY_ONLY_KNOWS)
         return total
+
+    @property
+    def model(self) -> Recorded:
+        """The solver."""
+        return self.models["solver"]
 
     @property
     def batches(self) -> int:
@@ -236,7 +250,7 @@ class Run:
         config = self.config
         resumable = set(self.strategy.RESUMABLE)
         return {
-            "model": without_address(self.calls.spec),
+            **self.calls.identity,
             "strategy": self.strategy.name,
             "options": self.strategy.model_dump(exclude=resumable),
             "prompts": self.prompts.name,
@@ -247,7 +261,6 @@ class Run:
             "reasoning": config.reasoning,
             "seed": config.seed,
             "num_ctx": config.num_ctx,
-            "weights": self.calls.weights,
         }
 
     def _document(self) -> dict[str, Any]:

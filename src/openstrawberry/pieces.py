@@ -7,12 +7,14 @@ from typing import Any, Protocol
 
 from openstrawberry import __version__
 from openstrawberry.config import RunConfig
+from openstrawberry.models.model import Model, specs_in
 from openstrawberry.problems.load import load_problems
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
 from openstrawberry.strategies.strategy import Strategy
 from openstrawberry.verifiers.catalogue import VERIFIERS
+from openstrawberry.verifiers.judge import MAX_TOKENS, Judge
 
 _SDKS = {
     "openai": "openai",
@@ -35,6 +37,17 @@ def strategy_of(config: RunConfig) -> Strategy:
 def prompts_of(config: RunConfig, strategy: Strategy) -> PromptSet:
     """The prompt texts of the strategy, and of those that work for it."""
     return load_prompts(strategy.name, config.prompts_used, config.prompts, strategy.uses)
+
+
+def judge_prompts(config: RunConfig) -> PromptSet:
+    """The rubric of the verifier `judge`: in full, unless whoever judges is a small model."""
+    return load_prompts("judge", "brief" if config.is_small("judge") else "full", config.prompts)
+
+
+def open_judge(model: Model, config: RunConfig) -> Judge:
+    """The verifier `judge`, who asks `model`. `--max-tokens` is for steps: a verdict needs room for its reasons."""
+    longest = config.longest_reply("judge") if config.is_small("judge") else MAX_TOKENS
+    return Judge(model, judge_prompts(config), longest)
 
 
 class Source(Protocol):
@@ -77,7 +90,8 @@ def model_options(config: RunConfig) -> dict[str, Any]:
 def versions(config: RunConfig) -> dict[str, str]:
     """Of this package, Python, and whatever talks to the model."""
     found = {"openstrawberry": __version__, "python": platform.python_version()}
-    for package in _packages(config.providers):
+    asked = (config.model, *config.roles.values())
+    for package in _packages([spec.partition(":")[0] for text in asked for spec in specs_in(text)]):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

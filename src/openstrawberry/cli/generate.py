@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 def command(
     model: o.Model = None,
+    critic_model: o.CriticModel = None,
+    judge_model: o.JudgeModel = None,
     problems: o.Problems = None,
     strategy: o.StrategyName = None,
     samples: o.Samples = None,
