@@ -19,6 +19,8 @@ from openstrawberry.store.reading import read_run, read_traces
 from openstrawberry.store.run import digest_of
 from openstrawberry.store.summary import Summary
 from openstrawberry.trace import Trace
+from tests.engine.batch_runs import finish, open_run
+from tests.servers.batches import BatchServer, stepping
 from tests.servers.dialects import Said, failure, openai
 from tests.servers.http import Answer, Received, Server
 
@@ -228,6 +230,25 @@ def test_the_critics_prompts_are_measured_as_they_are_sent(tmp_path: Path) -> No
             assert (found.most.requests, len(server.requests)) == (24, 23)  # nobody criticises the last reply
 
     asyncio.run(session())
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_in_batch_runs_a_critic_of_its_own_is_asked_live_and_the_solver_as_critic_in_batches(
+    tmp_path: Path, named: bool
+) -> None:
+    handler = BatchServer("openai", stepping(3))
+
+    async def session() -> tuple[Summary, int]:
+        async with Server(handler, keep=False) as server, Server(lambda received: say(LOW)) as other:
+            mine = {"critic_model": f"compat:critic@{other.url}/v1"} if named else {}
+            run = open_run(tmp_path, "openai", server.url, 5, strategy="critic", **mine)
+            return await finish(run), len(other.requests)
+
+    summary, live = asyncio.run(session())
+    assert summary.statuses == {"correct": 5}
+    assert live == (5 * 2 if named else 0)
+    assert len(handler.live) == 1  # the very first
+    assert handler.sizes == ([4, 5, 5] if named else [4, 5, 5, 5, 5])
 
 
 def test_a_small_solver_does_not_shorten_the_replies_of_a_large_critic() -> None:

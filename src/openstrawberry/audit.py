@@ -6,7 +6,6 @@ leaves nothing to agree on; both stand in the table. As everywhere the problem i
 """
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -78,7 +77,7 @@ async def audit(
     clusters: list[str] = []
     pairs: list[tuple[str, str]] = []
     async with opened(run, names, judge) as checking:
-        async for trace, said in checking.verdicts(_answered(read_traces(run), limit)):
+        async for trace, said in checking.verdicts(islice(read_traces(run), limit)):
             one, other = said[0], said[1] if second else trace.verdict
             if isinstance(one, ProviderError) or isinstance(other, ProviderError):
                 errors = [str(each) for each in (one, other) if isinstance(each, ProviderError)]
@@ -95,10 +94,6 @@ async def audit(
         found.share = bootstrap_mean([float(a == b) for a, b in pairs], clusters, bounds=(0.0, 1.0))
         found.kappa = kappa(pairs, clusters)
     return found
-
-
-def _answered(traces: Iterable[Trace], limit: int | None) -> Iterable[Trace]:
-    return islice((trace for trace in traces if trace.stop == "final_answer"), limit)
 
 
 def _told(trace: Trace, one: Checked, other: Checked) -> Disagreement:

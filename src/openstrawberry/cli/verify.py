@@ -22,7 +22,7 @@ Audit = Annotated[
 Against = Annotated[
     str | None, typer.Option(help="With --audit: the other verifier (default: the verdicts that the run has).")
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="With --audit: only the first N traces that have an answer.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="With --audit: only the first N traces.")]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", "-c", help="Calls of the judge at a time (64).")]
 
 
