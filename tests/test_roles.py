@@ -120,14 +120,14 @@ def test_one_model_for_both_roles_is_opened_once(tmp_path: Path) -> None:
 
 def test_a_budget_covers_all_roles_and_is_refused_where_one_has_no_price(tmp_path: Path) -> None:
     here = Session(tmp_path, lambda received: say(LOW))
-    asked = {"strategy": "critic", "critic_model": "compat:critic@{other}", "prompt_set": "brief", "max_tokens": 20}
+    asked = {"strategy": "critic", "critic_model": "compat:critic@{other}", "max_tokens": 20}
     with pytest.raises(SetupError, match="The price of compat:nobody is not known"):
         here.run(**{**asked, "critic_model": "compat:nobody@{other}"}, budget_usd=1, prices=tmp_path / "prices.yaml")
     assert not (tmp_path / "run").exists()
     assert here.asked == []
-    stopped = here.run(**asked, budget_usd=0.012, prices=tmp_path / "prices.yaml")
-    assert stopped.stopped.startswith("The budget of $0.012")
-    assert 0 < stopped.cost_usd <= 0.012
+    stopped = here.run(**asked, budget_usd=0.03, prices=tmp_path / "prices.yaml", concurrency=1)
+    assert stopped.stopped.startswith("The budget of $0.03")
+    assert 0 < stopped.cost_usd <= 0.03
     assert here.said  # and most of it is the critic's, who is ten times as dear
 
 

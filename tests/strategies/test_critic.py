@@ -90,12 +90,26 @@ def test_the_critique_is_heard_below_the_threshold_only(threshold: float, heard:
 
 
 def test_a_critic_who_is_never_content_cannot_keep_the_game_from_asking_for_the_answer() -> None:
-    task = Task(PROBLEM, BRIEF)
+    task = Task(PROBLEM, FULL)
     game(task, lambda n: BAD, Critic(max_turns=20, final_every=4))
     users = [node.content for node in main(task) if node.role == "user"]
-    final = BRIEF.others["strawberry"].text("final")
+    final = FULL.others["strawberry"].text("final")
     assert [turn for turn, text in enumerate(users) if final in text] == [4, 8, 12, 16]
     assert all("You skipped a letter." in text for text in users[1:])
+
+
+def test_small_models_are_asked_to_look_again_and_then_go_on_as_scheduled() -> None:
+    task = Task(PROBLEM, BRIEF)
+    _, asked = game(task, lambda n: BAD, Critic(max_turns=21, final_every=4))
+    users = [node.content for node in main(task) if node.role == "user"]
+    assert all(text in BRIEF.pool("revise") for text in users[1::2])
+    rules = BRIEF.others["strawberry"]
+    assert all(text in rules.pool("next") + rules.pool("sure") + rules.pool("final") for text in users[2::2])
+    assert [turn for turn, text in enumerate(users) if text == rules.text("final")] == [
+        8,
+        16,
+    ]  # the 4th and 8th of them
+    assert sum(ask.role == "critic" for ask in asked) == 10
 
 
 @pytest.mark.parametrize("said", ["", "hm", "<score>high</score>", "<score>95</score>", "<critique>No.</critique>"])

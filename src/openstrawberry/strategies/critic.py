@@ -5,11 +5,12 @@ another model if one is named (`--critic-model`), returns a `<critique>` and a `
 threshold the critique is the next user turn; otherwise the game goes on as scheduled. With `window` the critic reads a
 stretch of the history that is drawn anew each time, and not just the last step.
 
-Ours differs in four things. The critique comes before the turn that the schedule has next, not in its place, so that a
-critic who is never content cannot keep the game from asking for the answer. A score that cannot be read is unknown, and
-never 0: nothing is said about that step. A critic who cannot be understood several times in a row is asked no more, so
-that a model that cannot do it costs little. And each critique is a conversation of its own in the channel `critic`: the
-game's only grows, and the critic pays for what it reads, not for the whole game.
+Ours differs in four things. The turn that the schedule has next follows the critique, in the same turn or (where the
+wording leaves it out, for small models) in the one after, so that a critic who is never content cannot keep the game
+from going on and from asking for the answer. A score that cannot be read is unknown, and never 0: nothing is said about
+that step. A critic who cannot be understood several times in a row is asked no more, so that a model that cannot do it
+costs little. And each critique is a conversation of its own in the channel `critic`: the game's only grows, and the
+critic pays for what it reads, not for the whole game.
 """
 
 import re
@@ -55,7 +56,8 @@ class Critic(Strawberry):
     def solve(self, task: Task) -> Steps[Answer]:
         """Plays one game."""
         game = task.within("strawberry")
-        node, steps, cut, unknown = self.begin(game), list[Node](), 0, 0
+        node, steps = self.begin(game), list[Node]()
+        due, doubted, cut, unknown = 1, False, 0, 0  # due: number of the scheduled turn that comes next
         for turn in range(self.max_turns):
             node = yield Ask(node, temperature=self.temperature_at(turn))
             steps.append(node)
@@ -66,12 +68,15 @@ class Critic(Strawberry):
                 return Answer("", node, stop="truncated")
             if turn + 1 == self.max_turns:
                 break
-            said = self.prompt(game, turn + 1)
-            if unknown < self.max_unknown:
+            said, instead = self.prompt(game, due), False
+            if unknown < self.max_unknown and not doubted:
                 score, critique = yield from self.criticise(task, steps, turn)
                 unknown = unknown + 1 if score is None else 0
                 if score is not None and score < self.threshold and critique:
-                    said = filled(task.prompts.text("revise"), critique=critique, turn=said)
+                    revise = task.random("revise", turn).choice(task.prompts.pool("revise"))
+                    instead = "{turn}" not in revise
+                    said = filled(revise, critique=critique, turn=said)
+            due, doubted = due + (not instead), instead
             node = task.user(said, after=node)
         return Answer("", node, stop="max_turns")
 
