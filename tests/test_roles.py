@@ -125,7 +125,7 @@ def test_a_budget_covers_all_roles_and_is_refused_where_one_has_no_price(tmp_pat
         here.run(**{**asked, "critic_model": "compat:nobody@{other}"}, budget_usd=1, prices=tmp_path / "prices.yaml")
     assert not (tmp_path / "run").exists()
     assert here.asked == []
-    stopped = here.run(**asked, budget_usd=0.03, prices=tmp_path / "prices.yaml", concurrency=1)
+    stopped = here.run(**asked, samples=4, budget_usd=0.03, prices=tmp_path / "prices.yaml", concurrency=1)
     assert stopped.stopped.startswith("The budget of $0.03")
     assert 0 < stopped.cost_usd <= 0.03
     assert here.said  # and most of it is the critic's, who is ten times as dear
