@@ -20,7 +20,7 @@ from openstrawberry.store.run import digest_of
 from openstrawberry.store.summary import Summary
 from openstrawberry.trace import Trace
 from tests.engine.batch_runs import finish, open_run
-from tests.servers.batches import BatchServer, stepping
+from tests.servers.batches import BatchServer, Conversation, stepping
 from tests.servers.dialects import Said, failure, openai
 from tests.servers.http import Answer, Received, Server
 
@@ -249,6 +249,22 @@ def test_in_batch_runs_a_critic_of_its_own_is_asked_live_and_the_solver_as_criti
     assert live == (5 * 2 if named else 0)
     assert len(handler.live) == 1  # the very first
     assert handler.sizes == ([4, 5, 5] if named else [4, 5, 5, 5, 5])
+
+
+def test_in_batch_runs_the_solver_judges_in_batches_too(tmp_path: Path) -> None:
+    def answer(conversation: Conversation, key: str) -> Said:
+        judging = conversation[0]["role"] == "system"
+        return Said("<verdict>right</verdict>" if judging else "<final_answer>three</final_answer>")
+
+    handler = BatchServer("openai", answer)
+
+    async def session() -> Summary:
+        async with Server(handler, keep=False) as server:
+            asked = {"strategy": "zero-shot", "verifier": "judge"}
+            return await finish(open_run(tmp_path, "openai", server.url, 5, **asked))
+
+    assert asyncio.run(session()).statuses == {"correct": 5}
+    assert (handler.sizes, len(handler.live)) == ([4, 10], 1)
 
 
 def test_a_small_solver_does_not_shorten_the_replies_of_a_large_critic() -> None:

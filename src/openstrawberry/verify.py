@@ -124,7 +124,10 @@ class Checking:
         """
         source = (trace for trace in traces if self._known(trace))
         while chunk := list(islice(source, _AT_ONCE)):
-            for trace, verdicts in zip(chunk, await asyncio.gather(*map(self._all, chunk)), strict=True):
+            found = await asyncio.gather(*map(self._all, chunk), return_exceptions=True)  # what is paid for is recorded
+            for trace, verdicts in zip(chunk, found, strict=True):
+                if isinstance(verdicts, BaseException):
+                    raise verdicts
                 yield trace, verdicts
 
     def _known(self, trace: Trace) -> bool:

@@ -59,12 +59,15 @@ class Judge:
         if len(answer) > MAX_CHARS:
             return _unknown(f"the answer has {len(answer):,} characters")
         asked = (self._ask(problem, messages) for messages in conversations(self._prompts, problem, answer))
-        try:
-            said = [verdict_in(text) for text in await asyncio.gather(*asked)]
-        except ProviderError as error:
-            if error.kind != "context":  # the answer is too long for this judge, and will be tomorrow
-                raise
-            return _unknown("question and answers do not fit the judge's context")
+        replies = await asyncio.gather(*asked, return_exceptions=True)  # to their ends: what is paid for is recorded
+        for reply in replies:
+            if (
+                isinstance(reply, ProviderError) and reply.kind == "context"
+            ):  # too long for this judge, tomorrow as well
+                return _unknown("question and answers do not fit the judge's context")
+            if isinstance(reply, BaseException):
+                raise reply
+        said = [verdict_in(str(text)) for text in replies]
         if None in said:
             return _unknown("no verdict can be read in a reply of the judge")
         if len(set(said)) > 1:
