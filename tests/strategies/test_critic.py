@@ -69,13 +69,12 @@ def test_a_golden_trace() -> None:
         ("assistant", "critic", GOOD),
         ("user", "main", "Next?"),
         ("assistant", "main", "Step 1."),
-        ("system", "critic", "You judge."),
         ("user", "critic", f'{question}\n<step number="2">\nStep 1.\n</step>'),
         ("assistant", "critic", BAD),
         ("user", "main", "They say: You skipped a letter. Sure? Then answer."),
         ("assistant", "main", "<final_answer>3</final_answer>"),
     ]
-    assert [node.index for node in answer.node.path()] == [0, 1, 2, 6, 7, 11, 12]
+    assert [node.index for node in answer.node.path()] == [0, 1, 2, 6, 7, 10, 11]
     assert [(node.value, node.visits) for node in task.tree.nodes if node.channel == "critic" and node.reply] == [
         (5, 1),
         (-2, 1),

@@ -57,6 +57,7 @@ class Critic(Strawberry):
         """Plays one game."""
         game = task.within("strawberry")
         node, steps = self.begin(game), list[Node]()
+        critic: Node | None = None  # its system prompt, which all critiques share
         due, doubted, cut, unknown = 1, False, 0, 0  # due: number of the scheduled turn that comes next
         for turn in range(self.max_turns):
             node = yield Ask(node, temperature=self.temperature_at(turn))
@@ -70,7 +71,8 @@ class Critic(Strawberry):
                 break
             said, instead = self.prompt(game, due), False
             if unknown < self.max_unknown and not doubted:
-                score, critique = yield from self.criticise(task, steps, turn)
+                critic = critic or task.system(task.prompts.text("system"), channel="critic")
+                score, critique = yield from self.criticise(task, critic, steps)
                 unknown = unknown + 1 if score is None else 0
                 if score is not None and score < self.threshold and critique:
                     revise = task.random("revise", turn).choice(task.prompts.pool("revise"))
@@ -80,19 +82,18 @@ class Critic(Strawberry):
             node = task.user(said, after=node)
         return Answer("", node, stop="max_turns")
 
-    def criticise(self, task: Task, steps: Sequence[Node], turn: int) -> Steps[tuple[float | None, str]]:
-        """The critic's score, None where it cannot be read, and what it says.
+    def criticise(self, task: Task, critic: Node, steps: Sequence[Node]) -> Steps[tuple[float | None, str]]:
+        """The critic's score of the last steps, or of drawn ones, None where it cannot be read, and what it says.
 
         A score that was read is the `value` of the critic's reply, whose `visits` is then 1.
         """
         first = max(0, len(steps) - self.window)
         if self.window > 1:
-            first = task.random("window", turn).randint(0, first)
+            first = task.random("window", len(steps)).randint(0, first)
         shown = enumerate(steps[first : first + self.window], first + 1)
         read = "\n\n".join(f'<step number="{number}">\n{step.content.strip()}\n</step>' for number, step in shown)
-        system = task.system(task.prompts.text("system"), channel="critic")
         user = filled(task.prompts.text("user"), question=task.problem.question, steps=read)
-        node = yield Ask(task.user(user, after=system), role="critic", temperature=self.critic_temperature)
+        node = yield Ask(task.user(user, after=critic), role="critic", temperature=self.critic_temperature)
         score = score_in(node.content)
         if score is not None:
             node.value, node.visits = score, 1
