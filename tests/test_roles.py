@@ -12,6 +12,8 @@ import pytest
 from openstrawberry.config import RunConfig
 from openstrawberry.errors import SetupError
 from openstrawberry.estimate import CRITIQUE, NO_ANSWER, estimate
+from openstrawberry.evaluation.config import _FREE, Evaluation
+from openstrawberry.evaluation.methods import entries
 from openstrawberry.generate import Run
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
@@ -272,3 +274,14 @@ def test_a_small_solver_does_not_shorten_the_replies_of_a_large_critic() -> None
     assert [config.longest_reply(role) for role in ("solver", "critic", "judge")] == [160, 4096, 160]
     assert config.model_copy(update={"max_tokens": 9}).longest_reply("critic") == 9
     assert json.loads(config.model_dump_json())["critic_model"] == "openai:gpt-5-mini"
+
+
+def test_an_evaluation_hands_its_roles_on_and_without_any_is_the_one_it_was() -> None:
+    plain = Evaluation(models=["berry"], methods=["critic"])
+    known = plain.model_dump(mode="json", exclude={*_FREE, "critic_model", "judge_model"})
+    assert plain.digest == digest_of(known)
+    named = plain.model_copy(update={"critic_model": "openai:gpt-5-mini"})
+    assert named.digest != plain.digest
+    (entry,) = entries(named.models, named.methods)
+    assert named.run_config(entry, Path("x")).roles == {"critic": "openai:gpt-5-mini"}
+    assert "--critic-model openai:gpt-5-mini" in named.command
