@@ -29,6 +29,7 @@ ORDER = [
     "estimate",
     "ask",
     "verify",
+    "audit",
     "evolve",
     "berry",
     "training",

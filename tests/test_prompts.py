@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from openstrawberry.errors import SetupError
-from openstrawberry.prompts import load_prompts
+from openstrawberry.prompts import filled, load_prompts
 from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
 
 
@@ -55,3 +55,8 @@ def test_a_folder_without_prompts_is_refused_not_ignored(tmp_path: Path) -> None
     for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(SetupError, match="--prompts"):
             load_prompts("cot", "full", folder)
+
+
+def test_a_prompt_is_filled_in_one_pass_and_unknown_places_stay() -> None:
+    said = filled("{question} {steps} {other} {}", question="What is {steps}?", steps=r"\1 {question}")
+    assert said == r"What is {steps}? \1 {question} {other} {}"

@@ -11,12 +11,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from openstrawberry.errors import SetupError, UsageError
 from openstrawberry.models.model import specs_in, without_address
 from openstrawberry.registry import unknown
+from openstrawberry.strategies.strategy import AskRole
 from openstrawberry.wording import cause, misfit
 
 Settings = TypeVar("Settings", bound=BaseModel)
 MOST_UNTIL_DECIDED = 20  # samples per problem with --until-decided, unless told otherwise
 TRACES_IN_WAVES = 10_000  # at a time with --engine batch, unless told otherwise: what waits costs little
-STEPWISE = frozenset({"strawberry", "omega", "journey"})  # strategies whose replies are single steps
+STEPWISE = frozenset({"strawberry", "critic", "omega", "journey"})  # strategies whose replies are single steps
 SMALL_MODELS = ("berry",)  # providers whose models get the brief prompts unless told otherwise
 
 Effort = Annotated[
@@ -32,6 +33,8 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = "berry"
+    critic_model: str | None = None
+    judge_model: str | None = None
     problems: str = "builtin:demo"
     strategy: str = "strawberry"
     samples: int = Field(default=4, ge=1, le=10_000)
@@ -92,9 +95,19 @@ class RunConfig(BaseModel):
         return [spec.partition(":")[0] for spec in specs_in(self.model)]
 
     @property
+    def roles(self) -> dict[AskRole, str]:
+        """The models that were named for a role of their own; the solver plays the others."""
+        named: dict[AskRole, str | None] = {"critic": self.critic_model, "judge": self.judge_model}
+        return {role: spec for role, spec in named.items() if spec is not None}
+
+    @property
     def small(self) -> bool:
-        """Whether a small model takes part, which needs brief prompts and short replies."""
-        return any(provider in SMALL_MODELS for provider in self.providers)
+        """Whether a small model takes part as solver, which needs brief prompts and short replies."""
+        return self.is_small("solver")
+
+    def is_small(self, role: AskRole) -> bool:
+        """Whether a small model takes part in playing `role`."""
+        return any(spec.partition(":")[0] in SMALL_MODELS for spec in specs_in(self.roles.get(role, self.model)))
 
     @property
     def short_model(self) -> str:
@@ -110,14 +123,18 @@ class RunConfig(BaseModel):
 
     @property
     def reply_tokens(self) -> int:
-        """Tokens of the longest reply: as asked for, else 4096; far fewer for a small model, which rambles when lost.
+        """Tokens of the solver's longest reply, see `longest_reply`."""
+        return self.longest_reply("solver")
+
+    def longest_reply(self, role: AskRole) -> int:
+        """Tokens of a reply: as asked for, else 4096; far fewer where a small model plays `role`: it rambles when lost.
 
         With 512 tokens a step, one lost trace of 333 took six times as long as all the others. A step of a sum of 30
         digits has 115 tokens; a chain of thought of the easy sizes fits into 512.
         """
         if self.max_tokens is not None:
             return self.max_tokens
-        if self.small:
+        if self.is_small(role):
             stepwise = self.strategy in STEPWISE or str(self.set.get("base")) in STEPWISE
             return 160 if stepwise else 512
         return 4096

@@ -17,8 +17,18 @@ from openstrawberry.engine.plan import Plan
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import OutputError, ProviderError, SetupError
 from openstrawberry.models.budget import Budget
+from openstrawberry.models.replies import Recorded
 from openstrawberry.models.retry import RetryPolicy
-from openstrawberry.pieces import count_problems, identity_of, problems_of, prompts_of, strategy_of, versions
+from openstrawberry.pieces import (
+    count_problems,
+    identity_of,
+    judge_prompts,
+    open_judge,
+    problems_of,
+    prompts_of,
+    strategy_of,
+    versions,
+)
 from openstrawberry.problems.problem import Problem
 from openstrawberry.selection.deciding import Decider
 from openstrawberry.selection.difficulty import Band
@@ -28,6 +38,7 @@ from openstrawberry.store.reading import new_path, read_traces, unfinished
 from openstrawberry.store.run import RunDirectory, digest_of
 from openstrawberry.store.summary import Summary, summarise
 from openstrawberry.verifiers.catalogue import Verifiers
+from openstrawberry.verifiers.judge import Judge
 from openstrawberry.wording import cause
 
 FIRST_WAVE = 64  # traces that may fail before a new run is said to be set up wrongly
@@ -69,8 +80,10 @@ class Run:
         self.total = count_problems(config, problems, self.skipped_rows.append)
         self._emit = emit
         self.calls = Calls(config, settings, policy, plan)
-        self.verifiers = Verifiers(forced=config.verifier or "")
-        identity = identity_of(config, self.strategy, self.prompts, self.calls.spec, self.calls.weights)
+        self.verifiers = Verifiers(config.verifier or "", {"judge": self._judge})
+        if config.verifier == "judge":
+            judge_prompts(config)  # a rubric that cannot be read is found now
+        identity = identity_of(config, self.strategy, self.prompts, self.calls.identity)
         digest = digest_of(identity)
         begins = bool(label) or config.fresh
         path = config.out or (None if begins else unfinished(config.home, digest, config.problems))
@@ -80,16 +93,17 @@ class Run:
         self.directory = RunDirectory(path, identity, self._document())
         self.stopped = ""
         try:
-            self.model = self.calls.recorded(self.directory, self._retried, self._tell)
+            self.models = self.calls.models(self.directory, self._retried, self._tell)
         except SetupError:
             self.directory.abandon()
             raise
         self.setting = Setting(
             strategy=self.strategy,
             prompts=self.prompts,
-            models={"solver": self.model},
+            models=self.models,
             checker=checker or self.verifiers,
             sampling=Sampling(config.temperature, config.top_p, config.reply_tokens, config.reasoning),
+            longest={role: config.longest_reply(role) for role in self.models},
             seed=config.seed,
             identity=digest,
             stream=stream,
@@ -162,7 +176,8 @@ class Run:
     async def close(self) -> None:
         """Waits for the disk and releases model, verifiers and directory."""
         try:
-            await self.model.close()
+            for model in set(self.models.values()):
+                await model.close()
             await self.verifiers.close()
         finally:
             await self.directory.close()
@@ -174,11 +189,15 @@ class Run:
     def summary(self) -> Summary:
         """The state of the directory now."""
         found = summarise(self.directory)
-        asked, replayed = self.model.asked, self.model.replayed
+        asked = sum(model.asked for model in set(self.models.values()))
+        replayed = sum(model.replayed for model in set(self.models.values()))
         found = replace(found, made=self._made, replies_asked=asked, replies_replayed=replayed, stopped=self.stopped)
         if self._decider is not None:
             found.saved_traces, found.saved_calls = self._decider.saved()
         return found
+
+    def _judge(self) -> Judge:
+        return open_judge(self.setting.model("judge"), self.config)
 
     def _owed(self, samples: Sequence[int], wanted: Container[str] | None = None) -> Iterator[tuple[Problem, int]]:
         max_turns = getattr(self.strategy, "max_turns", 0)
@@ -190,6 +209,11 @@ class Run:
                 if trace_id not in self._under_way and self.directory.owed(trace_id, max_turns):
                     self._under_way.add(trace_id)
                     yield problem, sample
+
+    @property
+    def model(self) -> Recorded:
+        """The solver."""
+        return self.models["solver"]
 
     @property
     def batches(self) -> int:

@@ -1,14 +1,14 @@
 """From a `RunConfig` to the pieces of a run: its strategy, its problems, what a provider is told, and versions."""
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 from openstrawberry import __version__
 from openstrawberry.config import RunConfig
 from openstrawberry.errors import SetupError
-from openstrawberry.models.model import without_address
+from openstrawberry.models.model import Model, specs_in
 from openstrawberry.problems.families import recognise
 from openstrawberry.problems.load import is_local, load_problems
 from openstrawberry.problems.problem import Problem
@@ -16,6 +16,7 @@ from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
 from openstrawberry.strategies.strategy import Strategy
 from openstrawberry.verifiers.catalogue import VERIFIERS
+from openstrawberry.verifiers.judge import MAX_TOKENS, Judge
 
 _SDKS = {
     "openai": "openai",
@@ -45,6 +46,17 @@ BERRY_ONLY_KNOWS = (
     '"How many r\'s are in strawberry?" or "What is 48 + 67?": for anything else name a real model with --model, such '
     "as ollama:mistral, openai:gpt-5-mini or anthropic:claude-sonnet-4-5."
 )
+
+
+def judge_prompts(config: RunConfig) -> PromptSet:
+    """The rubric of the verifier `judge`: in full, unless whoever judges is a small model."""
+    return load_prompts("judge", "brief" if config.is_small("judge") else "full", config.prompts)
+
+
+def open_judge(model: Model, config: RunConfig) -> Judge:
+    """The verifier `judge`, who asks `model`. `--max-tokens` is for steps: a verdict needs room for its reasons."""
+    longest = config.longest_reply("judge") if config.is_small("judge") else MAX_TOKENS
+    return Judge(model, judge_prompts(config), longest)
 
 
 class Source(Protocol):
@@ -99,10 +111,10 @@ def count_problems(
     return total
 
 
-def identity_of(config: RunConfig, strategy: Strategy, prompts: PromptSet, spec: str, weights: str) -> dict[str, Any]:
-    """What a continuation of a run must share. `weights`: which ones are asked, where they lie here."""
+def identity_of(config: RunConfig, strategy: Strategy, prompts: PromptSet, models: Mapping[str, str]) -> dict[str, Any]:
+    """What a continuation of a run must share. `models`: the models, and which weights are asked (`Calls.identity`)."""
     return {
-        "model": without_address(spec),
+        **models,
         "strategy": strategy.name,
         "options": strategy.model_dump(exclude=set(strategy.RESUMABLE)),
         "prompts": prompts.name,
@@ -113,7 +125,6 @@ def identity_of(config: RunConfig, strategy: Strategy, prompts: PromptSet, spec:
         "reasoning": config.reasoning,
         "seed": config.seed,
         "num_ctx": config.num_ctx,
-        "weights": weights,
     }
 
 
@@ -126,7 +137,8 @@ def model_options(config: RunConfig) -> dict[str, Any]:
 def versions(config: RunConfig) -> dict[str, str]:
     """Of this package, Python, and whatever talks to the model."""
     found = {"openstrawberry": __version__, "python": platform.python_version()}
-    for package in _packages(config.providers):
+    asked = (config.model, *config.roles.values())
+    for package in _packages([spec.partition(":")[0] for text in asked for spec in specs_in(text)]):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

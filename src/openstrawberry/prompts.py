@@ -6,6 +6,7 @@ A file holds one or more *sets* (`full` for large models, `brief` for small ones
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,6 +56,11 @@ class PromptSet:
         """Hash of all texts and data in the set, and in those of the strategies that work for this one."""
         said = [self.entries, *([{name: each.digest for name, each in self.others.items()}] if self.others else [])]
         return hashlib.sha256("".join(json.dumps(each, sort_keys=True) for each in said).encode()).hexdigest()[:16]
+
+
+def filled(text: str, **parts: str) -> str:
+    """`text` with each `{name}` replaced by its part, in one pass: what stands in a part is never filled in itself."""
+    return re.sub(r"\{(\w+)\}", lambda place: parts.get(place[1], place[0]), text)
 
 
 def load_prompts(strategy: str, set_name: str, folder: Path | None = None, uses: Iterable[str] = ()) -> PromptSet:

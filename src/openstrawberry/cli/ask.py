@@ -30,6 +30,8 @@ def command(
     ] = None,
     answer: Annotated[str | None, typer.Option(help="The right answer, to check against.")] = None,
     model: o.Model = None,
+    critic_model: o.CriticModel = None,
+    judge_model: o.JudgeModel = None,
     strategy: o.StrategyName = None,
     max_turns: o.MaxTurns = None,
     final_every: o.FinalEvery = None,

@@ -33,7 +33,8 @@ class AskView:
             self.turn += 1
             if self.turn > self.shown:
                 asked = event.node.content.strip().splitlines()
-                self.console.print(Text(f"{self.turn:>3}  {clean(asked[-1])[:100] if asked else ''}", style="dim"))
+                who = "" if event.role == "solver" else f"{event.role}: "
+                self.console.print(Text(f"{self.turn:>3}  {who}{clean(asked[-1])[:100] if asked else ''}", style="dim"))
         elif isinstance(event, Streamed) and self.turn > self.shown and self.streaming:
             self._delta(event.delta.channel, event.delta.text)
         elif isinstance(event, TurnEnded) and self.turn > self.shown:
@@ -63,7 +64,10 @@ class AskView:
     def verdict(self, trace: Trace, kept: Path) -> None:
         """How it ended, and where it is kept; a run without any reply is not kept."""
         mark, style = MARKS.get(trace.verdict.status, ("→", "bold"))
-        labels = {"correct": "right", "incorrect": f"wrong, expected {trace.problem.answer}"}
+        labels = {
+            "correct": "right",
+            "incorrect": f"wrong, expected {trace.problem.answer}" if trace.problem.answer else "wrong",
+        }
         checked = labels.get(trace.verdict.status, "not checked: give the right answer with --answer")
         if not trace.answer:
             checked = {

@@ -34,6 +34,8 @@ Seen = Annotated[
 def command(
     models: Models = None,
     methods: Methods = None,
+    critic_model: o.CriticModel = None,
+    judge_model: o.JudgeModel = None,
     problems: Problems = None,
     samples: Samples = None,
     k: Ks = None,

@@ -22,6 +22,8 @@ BESIDE = ("dry_run", "watch", "json")  # what is shown; all other flags are sett
 
 def command(
     model: o.Model = None,
+    critic_model: o.CriticModel = None,
+    judge_model: o.JudgeModel = None,
     problems: o.Problems = None,
     strategy: o.StrategyName = None,
     samples: o.Samples = None,

@@ -74,6 +74,7 @@ class TextView:
             Text.assemble(
                 ("strawberry ", "bold red"),
                 (run.model.spec, "bold"),
+                "".join(f" · {role} {spec}" for role, spec in run.calls.roles.items()),
                 f" · {run.strategy.name} · {many} × {samples} · {config.concurrency} at a time",
             )
         )
@@ -216,7 +217,9 @@ class JsonView:
             json_line(
                 event="turn",
                 trace=event.trace_id,
-                **turn.model_dump(include={"content", "title", "latency_s", "finish_reason", "model", "usage"}),
+                **turn.model_dump(
+                    include={"channel", "content", "title", "latency_s", "finish_reason", "model", "usage"}
+                ),
             )
         elif isinstance(event, Batched):
             json_line(event="batch", batch=event.id, state=event.state, done=event.done, total=event.total)
@@ -252,7 +255,8 @@ def show_turn(console: Console, node: Node) -> None:
         return
     asked = node.parent.content.strip().splitlines()[-1] if node.parent.content.strip() else ""
     console.print(Text("  " + shorten(clean(asked), console.width - 4), style="dim"))
-    head = f"  {sum(n.reply is not None for n in node.path()):>3}  {node.reply.latency_s:5.2f}s  "
+    number = sum(each.reply is not None for each in node.path()) if node.channel == "main" else node.channel
+    head = f"  {number:>3}  {node.reply.latency_s:5.2f}s  "
     body = shorten(clean(node.content).strip(), STEP_LIMIT)
     console.print(Text.assemble((head, "cyan"), body.replace("\n", "\n" + " " * len(head))))
 

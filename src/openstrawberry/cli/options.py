@@ -13,6 +13,14 @@ Model = Annotated[
         help="Who reasons, as provider:name, or several with commas that share the load (default: berry, embedded).",
     ),
 ]
+CriticModel = Annotated[
+    str | None,
+    typer.Option(help="Who plays the critic of a strategy (default: the solver); asked live in batch runs."),
+]
+JudgeModel = Annotated[
+    str | None,
+    typer.Option(help="Who plays the judge of a strategy or of --verifier judge (default: the solver), likewise live."),
+]
 Problems = Annotated[
     str | None,
     typer.Option(
@@ -79,7 +87,8 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="An option of the s
 Prompts = Annotated[Path | None, typer.Option(help="Folder whose YAML files replace the shipped prompts by name.")]
 PromptSet = Annotated[str | None, typer.Option(help="full or brief (default: brief for berry, full otherwise).")]
 VerifierName = Annotated[
-    str | None, typer.Option("--verifier", help="exact, numeric, choice, math or gym (default: chosen per problem).")
+    str | None,
+    typer.Option("--verifier", help="exact, numeric, choice, math, gym or judge (default: chosen per problem)."),
 ]
 QuestionColumn = Annotated[str | None, typer.Option(help="Column that holds the question.")]
 AnswerColumn = Annotated[str | None, typer.Option(help="Column that holds the answer.")]

@@ -23,6 +23,7 @@ def show_estimate(found: "Estimate", json: bool) -> None:
         json_line(
             event="dry-run",
             model=found.spec,
+            roles=found.roles,
             strategy=found.strategy,
             problems=found.problems,
             samples=found.samples,
@@ -35,7 +36,8 @@ def show_estimate(found: "Estimate", json: bool) -> None:
         return
     console = Console()
     many = f"{counted(found.problems, 'problem')} × {counted(found.samples, 'sample')}"
-    console.print(Text(f"{found.spec} · {found.strategy} · {many} · a dry run: nothing is sent"), soft_wrap=True)
+    models = " · ".join([found.spec, *(f"{role} {spec}" for role, spec in found.roles.items())])
+    console.print(Text(f"{models} · {found.strategy} · {many} · a dry run: nothing is sent"), soft_wrap=True)
     for message in request.messages:
         console.print(Text(f"\n{message.role}", style="bold"))
         console.print(Text("  " + clean(message.content).strip().replace("\n", "\n  ")), soft_wrap=True)

@@ -19,7 +19,6 @@ from openstrawberry.wording import counted
 if TYPE_CHECKING:
     from openstrawberry.selection.report import Report
     from openstrawberry.store.summary import Summary
-    from openstrawberry.verify import Recheck
 
 MARKS = {"correct": ("✓", "green"), "incorrect": ("✗", "red"), "no_answer": ("–", "yellow")}
 
@@ -124,22 +123,6 @@ def show_problems(source: str, problems: list[Problem], more: bool, skipped: lis
         console.print(f"… and more: --limit {2 * len(problems)} shows them.")
     for reason in skipped[:5]:
         console.print(f"left out: {reason}", style="yellow", markup=False)
-
-
-def show_recheck(path: Path, result: "Recheck", json: bool) -> None:
-    """What verifying again changed."""
-    if json:
-        for (before, after), count in sorted(result.moves.items()):
-            json_line(event="verdicts", before=before, after=after, traces=count)
-        return
-    console = Console()
-    console.print(Text(str(path)), soft_wrap=True)
-    table = Table("before", "after", "traces")
-    for (before, after), count in sorted(result.moves.items()):
-        table.add_row(before, after, f"{count:,}", style="bold" if before != after else "")
-    console.print(table)
-    changed = f"{result.changed:,} of {counted(result.moves.total(), 'verdict')} changed; kept in {result.file}"
-    console.print(Text(changed), soft_wrap=True)
 
 
 def show_selection(report: "Report", file: Path | None, then: str, json: bool) -> None:

@@ -54,7 +54,8 @@ class Setting:
 
     `models` names who plays each role; a role that is missing is played by the solver. `identity` (the run's digest)
     goes into trace ids and, with the number of a slot, into cache keys. `stream`: whether replies are streamed (and
-    `Streamed` events emitted). `resumed`: whether the run goes on with an earlier one's work.
+    `Streamed` events emitted). `resumed`: whether the run goes on with an earlier one's work. `longest`: tokens of the
+    longest reply by role, where it differs from that of `sampling`.
     """
 
     strategy: Strategy
@@ -62,6 +63,7 @@ class Setting:
     models: Mapping[AskRole, Recorded]
     checker: Checker
     sampling: Sampling = Sampling()
+    longest: Mapping[AskRole, int] = field(default_factory=dict)
     seed: int = 0
     identity: str = ""
     stream: bool = False
@@ -116,7 +118,6 @@ class _Drive:
             answer = await self._solve()
             verdict = await self._verdict(answer)
         except ProviderError as error:
-            self._unless_proven(error)
             stop = _STOPS.get(error.kind, "error")
             answer, verdict = self._broken_off(stop), Checked()
             failure = Failure(message=str(error), kind=error.kind, provider=error.provider, status=error.status)
@@ -167,7 +168,6 @@ class _Drive:
         try:
             result = await work
         except ProviderError as error:
-            self._unless_proven(error)
             if error.kind == "budget":  # not the strategy's to live with: the whole trace is made another time
                 raise
             stepper.throw(ticket, error)
@@ -194,7 +194,11 @@ class _Drive:
         del self.requests[ticket]
         setting.emit(TurnStarted(self.id, ask.node, ask.role))
         listen = (lambda delta: setting.emit(Streamed(self.id, delta))) if setting.stream else None
-        reply = await model.complete(request, listen)
+        try:
+            reply = await model.complete(request, listen)
+        except ProviderError as error:
+            self._unless_proven(error, model)
+            raise
         node = self.task.tree.add("assistant", reply.content, ask.node, ask.node.channel, reply, request.key)
         setting.emit(TurnEnded(self.id, node))
         return node
@@ -215,7 +219,7 @@ class _Drive:
             messages=ask.node.messages,
             temperature=sampling.temperature if ask.temperature is None else ask.temperature,
             top_p=sampling.top_p,
-            max_tokens=ask.max_tokens or sampling.max_tokens,
+            max_tokens=ask.max_tokens or self.setting.longest.get(ask.role, sampling.max_tokens),
             stop=ask.stop,
             seed=int(seed[:8], 16) >> 1,
             response_schema=ask.response_schema,
@@ -235,7 +239,11 @@ class _Drive:
         return self.cache_key if same else f"{self.cache_key}-{root.chain[:8]}"
 
     async def _check(self, answer: str) -> Verdict:
-        verdict = await self.setting.checker.verify(self.problem, answer)
+        try:
+            verdict = await self.setting.checker.verify(self.problem, answer)
+        except ProviderError as error:
+            self._unless_proven(error, self.setting.model("judge"))
+            raise
         self.setting.emit(Judged(self.id, answer, verdict))
         return verdict
 
@@ -246,8 +254,9 @@ class _Drive:
         detail = "; ".join(filter(None, (verdict.detail, answer.detail)))
         return Checked(**{**verdict.model_dump(), "detail": detail}, method=answer.method)
 
-    def _unless_proven(self, error: ProviderError) -> None:
-        known_to_work = self.setting.proven or (error.kind == "quota" and self.setting.resumed)
+    def _unless_proven(self, error: ProviderError, model: Recorded) -> None:
+        """A model that has never answered is set up wrongly, however well the others of the run work."""
+        known_to_work = model.proven or (error.kind == "quota" and self.setting.resumed)
         if error.is_setup and not known_to_work:
             raise SetupError(str(error)) from error
 

@@ -25,6 +25,8 @@ class Evaluation(BaseModel):
 
     models: list[str] = []
     methods: list[str] = []
+    critic_model: str | None = None
+    judge_model: str | None = None
     problems: str = DEFAULT_PROBLEMS
     samples: int = Field(default=1, ge=1, le=10_000)
     limit: int | None = Field(default=None, ge=1, le=2**62)
@@ -73,7 +75,8 @@ class Evaluation(BaseModel):
     @property
     def digest(self) -> str:
         """Short hash of all that decides what is measured."""
-        measured: dict[str, Any] = self.model_dump(mode="json", exclude=_FREE)
+        unnamed = {role for role in ("critic_model", "judge_model") if getattr(self, role) is None}
+        measured: dict[str, Any] = self.model_dump(mode="json", exclude=_FREE | unnamed)
         return digest_of(measured)
 
     @property

@@ -7,9 +7,20 @@ from typing import Any
 
 from openstrawberry.errors import SetupError
 
-_ASKED = {"prompts": "prompt_set", "prompt_digest": "prompts", "options": "set"}  # others are called as in the identity
+_ASKED = {  # others are called as in the identity
+    "prompts": "prompt_set",
+    "prompt_digest": "prompts",
+    "options": "set",
+    "critic": "critic_model",
+    "judge": "judge_model",
+}
 _OPTION_FLAGS = ("max_turns", "final_every", "temperature")  # the strategy's options that have a flag of their own
-_TEXTS = {"prompt_digest": "the texts of the prompts", "weights": "the weights of the model"}
+_TEXTS = {
+    "prompt_digest": "the texts of the prompts",
+    "weights": "the weights of the model",
+    "critic_weights": "the weights of the critic",
+    "judge_weights": "the weights of the judge",
+}
 _DECIDING = ("model", "strategy")  # the defaults of the rest follow from them
 
 

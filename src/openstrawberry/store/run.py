@@ -49,13 +49,17 @@ class RunDirectory:
         path: the directory; made on the first write, continued when it holds a run.
         identity: what a continuation must share: model, strategy, prompt texts, sampling.
         config: everything that was asked for, for `run.json`.
+        beside: opened for work beside the traces, which leaves `run.json` as it is.
 
     Raises:
         SetupError: the directory belongs to another configuration or process, or cannot be used.
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, identity: Mapping[str, Any], config: Mapping[str, Any], beside: bool = False
+    ) -> None:
         self.path = path
+        self._beside = beside
         self._identity = dict(identity)
         self._config = dict(config)
         self._kept: Committer[Write] = Committer(self._commit_replies)
@@ -71,6 +75,16 @@ class RunDirectory:
         except BaseException:
             self._lock.close()
             raise
+
+    @classmethod
+    def reopened(cls, path: Path) -> "RunDirectory":
+        """A run that is there, for work beside its traces: whether it is finished stays as it is.
+
+        Raises:
+            SetupError: there is none, or another process is writing to it.
+        """
+        run = read_run(path)
+        return cls(path, run.get("identity", {}), run.get("config", {}), beside=True)
 
     @property
     def digest(self) -> str:
@@ -180,7 +194,8 @@ class RunDirectory:
             run = read_run(self.path)
             refuse_other(self.path, run, self._identity, self._config)
             self._covers = covers(self._config, run.get("config", {}))
-        self._write_run(finished="")
+        if not self._beside:
+            self._write_run(finished="")
         self._index = Index(self.path)
         self._index.catch_up(repair=True)
         self._replies = sqlite3.connect(self.path / "replies.sqlite", check_same_thread=False)

@@ -14,6 +14,7 @@ STRATEGIES = Registry(
     group="openstrawberry.strategies",
     table={
         "strawberry": "openstrawberry.strategies.strawberry:Strawberry",
+        "critic": "openstrawberry.strategies.critic:Critic",
         "zero-shot": "openstrawberry.strategies.single:ZeroShot",
         "few-shot": "openstrawberry.strategies.single:FewShot",
         "cot": "openstrawberry.strategies.single:ChainOfThought",

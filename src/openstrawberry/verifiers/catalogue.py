@@ -4,6 +4,8 @@ Another package adds a verifier through an entry point in the group `openstrawbe
 arguments that fits the protocol `Verifier`.
 """
 
+from collections.abc import Callable, Mapping
+
 from openstrawberry.errors import UsageError
 from openstrawberry.problems.problem import Problem
 from openstrawberry.registry import Registry
@@ -18,6 +20,7 @@ VERIFIERS = Registry(
         "choice": "openstrawberry.verifiers.choice:Choice",
         "math": "openstrawberry.verifiers.math:Math",
         "gym": "openstrawberry.verifiers.gym:Gym",
+        "judge": "openstrawberry.verifiers.judge:Judge",
     },
 )
 
@@ -41,8 +44,10 @@ def open_verifier(name: str) -> Verifier:
     """The verifier called `name`; close it when done.
 
     Raises:
-        UsageError: as `find_verifier`.
+        UsageError: as `find_verifier`, or it needs more than its name.
     """
+    if name == "judge":
+        raise UsageError("The verifier 'judge' asks a model: name it with --judge-model provider:NAME.")
     return find_verifier(name)()
 
 
@@ -51,15 +56,18 @@ class Verifiers:
 
     Args:
         forced: a verifier to use for every problem, whatever the problem names; empty for the problem's own.
+        made: how verifiers that need more than their name are made, such as `judge` its model; called when one is
+            needed first.
 
     Raises:
         UsageError: there is no verifier called `forced`.
     """
 
-    def __init__(self, forced: str = "") -> None:
+    def __init__(self, forced: str = "", made: Mapping[str, Callable[[], Verifier]] | None = None) -> None:
         self._forced = forced
+        self._made = made or {}
         self._open: dict[str, Verifier] = {}
-        if forced:
+        if forced and forced not in self._made:
             self._get(forced)
 
     async def verify(self, problem: Problem, answer: str) -> Verdict:
@@ -84,5 +92,5 @@ class Verifiers:
 
     def _get(self, name: str) -> Verifier:
         if name not in self._open:
-            self._open[name] = open_verifier(name)
+            self._open[name] = self._made[name]() if name in self._made else open_verifier(name)
         return self._open[name]
