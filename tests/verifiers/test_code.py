@@ -130,7 +130,6 @@ CHEATS = {
         "    return 4 if 'assert add' in seen or any('assert add' in repr(v) for t in texts for v in t.values()) else 7"
     ),
     "ends when all is done": "import atexit, os\natexit.register(os._exit, 0)\ndef add(a, b): return 7",
-    "never returns": "import sys\nsys.setrecursionlimit(10**9)\ndef add(a, b): return add(a, b)",
 }
 
 

@@ -38,18 +38,28 @@ _STREAMS: dict[Role, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What a contained process may use; it dies, or is refused more."""
+    """What a contained process may use; it dies, or is refused more.
+
+    `cpu_s` is processor time, `memory` address space, both of each process; `patience_s` is time by the clock, 0 for
+    what goes with the processor time.
+    """
 
     cpu_s: int = 10
     memory: int = 2**30
     file_bytes: int = 16 * 2**20
     files: int = 64
     processes: int = 16
+    patience_s: int = 0
+
+    @property
+    def inside(self) -> dict[str, int]:
+        """Those that a process sets itself."""
+        return {name: value for name, value in asdict(self).items() if name != "patience_s"}
 
     @property
     def wall_s(self) -> float:
         """Seconds by the clock: more than the processor time, as others may use the machine too."""
-        return 2.0 * self.cpu_s + 5
+        return self.patience_s or 3.0 * self.cpu_s + 10
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,7 @@ class Sandbox:
     levels: tuple[Level, ...] = LEVELS
     output: int = 2**20
     found: Way | None = None
-    _home: Path | None = None
+    home: Path | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     running: set[asyncio.subprocess.Process] = field(default_factory=set)
 
@@ -130,9 +140,9 @@ class Sandbox:
         """Kills what still runs and removes every file."""
         for process in list(self.running):
             await self._kill(process)
-        if self._home is not None:
-            shutil.rmtree(self._home, ignore_errors=True)
-            self._home = None
+        if self.home is not None:
+            shutil.rmtree(self.home, ignore_errors=True)
+            self.home = None
 
     async def _find(self) -> Way:
         tried = []
@@ -186,7 +196,7 @@ class Sandbox:
         user = free_user_number()
         folder = Path(tempfile.mkdtemp(dir=self._lib().parent))
         bare = not way.in_namespaces
-        told = {**asdict(limits), "share_processes": bare and user is None, "guarded": bare}
+        told = {**limits.inside, "share_processes": bare and user is None, "guarded": bare}
         inner = ["-c", _BEGIN, str(self._lib()), role, json.dumps(told), *map(str, descriptors)]
         command = way.command(self._lib(), folder, user, inner)
         how: dict[str, Any] = {**_STREAMS[role], "pass_fds": descriptors, "start_new_session": True, "cwd": folder}
@@ -235,14 +245,14 @@ class Sandbox:
 
     def _lib(self) -> Path:
         """The folder with what runs inside, which any user may read."""
-        if self._home is None:
-            self._home = Path(tempfile.mkdtemp(prefix="strawberry-sandbox-"))
-            self._home.chmod(0o755)
+        if self.home is None:
+            self.home = Path(tempfile.mkdtemp(prefix="strawberry-sandbox-"))
+            self.home.chmod(0o755)
             for path in _INSIDE.glob("*.py"):
-                target = self._home / "lib" / "inside" / path.name
+                target = self.home / "lib" / "inside" / path.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(path.read_bytes())
-        return self._home / "lib"
+        return self.home / "lib"
 
 
 class _Flooded(Exception):

@@ -82,13 +82,17 @@ class Peer:
             kind, *rest = self._receive()
             if kind == "ask":
                 self._answer(*rest)
-            elif kind == "raise":
-                raise self.raised(*rest)
-            else:
-                result, changes = rest
-                for place, packed in changes:
-                    _renew(arguments[place], self.unpack(packed))
-                return self.unpack(result)
+                continue
+            try:
+                if kind == "told":
+                    result, changes = rest
+                    for place, packed in changes:
+                        _renew(arguments[place], self.unpack(packed))
+                    return self.unpack(result)
+                raised = self.raised(*rest)
+            except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+                raise Gone(f"not what the protocol has: {error}") from error
+            raise raised
 
     def serve_for_ever(self) -> None:
         """Answer requests until the other side ends."""
@@ -264,6 +268,7 @@ def _base(value: Any) -> Any:
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)[:300]
+        text = str(error.args[0]) if isinstance(error, KeyError) and len(error.args) == 1 else str(error)
+        return text[:300]
     except BaseException:  # a solution's own exception may raise while it is shown
         return ""

@@ -37,6 +37,10 @@ class Judge:
         """The outcome of each test and a detail; unless `every`, nothing is run after the first that does not pass."""
         try:
             self._defined = self._peer.ask("load", code)
+        except Ended as error:
+            return [(UNLOADED, f"the code ends its own process ({error}) before a test")]
+        except Gone:
+            return [(UNLOADED, "the code ends its own process, or writes to the judge, before a test")]
         except BaseException as error:  # whatever it raised, no test can pass
             return [(UNLOADED, f"the code cannot be loaded: {_said(error)}")]
         try:
