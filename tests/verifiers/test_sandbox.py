@@ -88,14 +88,17 @@ PROGRAM = (  # starts programs without asking Python's own guard
 @each_level
 def test_the_number_of_processes_is_capped(level: Level) -> None:
     printed = says(level, FORKS.format(fork=FORK)).output.decode()
-    wanted = "0 PermissionError" if level == "limits" else f"{SMALL.processes - 1} BlockingIOError"
-    assert printed.strip() == wanted
+    made, error = printed.split()
+    assert error == ("PermissionError" if level == "limits" else "BlockingIOError")
+    assert int(made) < SMALL.processes
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the way round the guard is another in each Python")
 def test_behind_the_guard_the_kernel_caps_processes_too() -> None:
     printed = says("limits", FORKS.format(fork=PROGRAM)).output.decode()
-    assert printed.strip() == f"{SMALL.processes - 1} BlockingIOError"
+    made, error = printed.split()
+    assert error == "BlockingIOError"
+    assert int(made) <= SMALL.processes + 4  # as an ordinary user, others of that user may end meanwhile
 
 
 @each_level
@@ -281,15 +284,24 @@ def test_nothing_of_it_is_left_on_the_disk(level: Level) -> None:
 def test_contained_code_dies_with_a_strawberry_that_was_killed() -> None:
     parent = """
 import asyncio
+import os
 from openstrawberry.verifiers.sandbox import Limits, Sandbox
 
 async def main():
     sandbox = Sandbox()
     await sandbox.way()
     job = asyncio.ensure_future(sandbox.program("import time; time.sleep(100)", b"", Limits()))
-    while not sandbox.running:
+    inner = []
+    while not inner:
         await asyncio.sleep(0.01)
-    print(*(process.pid for process in sandbox.running), flush=True)
+        for number in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                words = open(f"/proc/{number}/cmdline", "rb").read().split(b"\\0")
+            except OSError:
+                continue
+            if str(sandbox.home / "lib").encode() in words and words[0] == sandbox.found.python.encode():
+                inner.append(number)
+    print(inner[0], flush=True)
     await job
 
 asyncio.run(main())

@@ -70,7 +70,7 @@ cd "$root"
 pivot_root . old
 cd /work
 umount -l /old; rmdir /old; unset OLDPWD
-mount -o remount,ro /
+mount -o remount,bind,ro /
 "$@"
 exit $?
 """

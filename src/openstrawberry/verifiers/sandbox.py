@@ -54,7 +54,8 @@ class Limits:
     @property
     def inside(self) -> dict[str, int]:
         """Those that a process sets itself."""
-        return {name: value for name, value in asdict(self).items() if name != "patience_s"}
+        own = {name: value for name, value in asdict(self).items() if name != "patience_s"}
+        return {**own, "alarm_s": int(self.wall_s) + 5}
 
     @property
     def wall_s(self) -> float:

@@ -7,6 +7,7 @@ standard output, the line to the solution on two more descriptors), `solution` (
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -48,7 +49,14 @@ def _judge(limits: dict[str, Any], incoming: BinaryIO, outgoing: BinaryIO) -> No
 
 
 def limit_myself(
-    cpu_s: int, memory: int, file_bytes: int, files: int, processes: int, share_processes: bool, guarded: bool
+    cpu_s: int,
+    memory: int,
+    file_bytes: int,
+    files: int,
+    processes: int,
+    alarm_s: int,
+    share_processes: bool,
+    guarded: bool,
 ) -> None:
     """Sets limits that this process and its children can never raise again.
 
@@ -58,11 +66,13 @@ def limit_myself(
         file_bytes: of the longest file.
         files: descriptors open at once.
         processes: processes and threads.
+        alarm_s: seconds by the clock after which it ends by itself, should nobody be left to end it.
         share_processes: whether others run under this user's number, so that `processes` come on top of them.
         guarded: whether Python itself is to refuse what nothing else here would.
     """
     import resource
 
+    signal.alarm(alarm_s)
     taken = _tasks_of(os.getuid()) if share_processes else 0
     wanted = [
         (resource.RLIMIT_CPU, cpu_s, cpu_s + 1),
