@@ -12,7 +12,7 @@ from typing import Any
 from openstrawberry.calls import Calls
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.drive import Checker, Sampling, Setting, drive
-from openstrawberry.engine.events import Batched, Emit, Event, Retried, TraceEnded, ignore
+from openstrawberry.engine.events import Batched, Emit, Event, Retried, TraceEnded, Warned, ignore
 from openstrawberry.engine.plan import Plan
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import OutputError, ProviderError, SetupError
@@ -75,7 +75,7 @@ class Run:
         self.total = self._count()
         self._emit = emit
         self.calls = Calls(config, settings, policy, plan)
-        self.verifiers = Verifiers(forced=config.verifier or "")
+        self.verifiers = Verifiers(config.verifier or "", self._warned)
         identity = self._identity()
         digest = digest_of(identity)
         begins = bool(label) or config.fresh
@@ -231,6 +231,10 @@ class Run:
     def _retried(self, error: ProviderError, attempt: int, wait: float) -> None:
         self.directory.log("retried", error=str(error), kind=error.kind, attempt=attempt, wait_s=round(wait, 3))
         self._tell(Retried(error, attempt, wait))
+
+    def _warned(self, text: str) -> None:
+        self.directory.log("warning", text=text)
+        self._tell(Warned(text))
 
     def _identity(self) -> dict[str, Any]:
         config = self.config

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -32,14 +32,16 @@ class Recheck:
         return sum(count for (before, after), count in self.moves.items() if before != after)
 
 
-async def recheck(run: Path, verifier: str | None) -> Recheck:
+async def recheck(run: Path, verifier: str | None, warn: Callable[[str], None] | None = None) -> Recheck:
     """Verifies every trace of `run` that has a reply, reading the answer from its text anew.
+
+    `warn` is told what a person should know of a verifier before it is used.
 
     Raises:
         SetupError: no such run or verifier.
     """
     read_run(run)
-    checker = Verifiers(forced=verifier or "")
+    checker = Verifiers(verifier or "", warn)
     result = Recheck(run / f"verdicts-{verifier or 'default'}.jsonl")
     fresh = result.file.with_suffix(".tmp")
     try:

@@ -73,7 +73,8 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="An option of the s
 Prompts = Annotated[Path | None, typer.Option(help="Folder whose YAML files replace the shipped prompts by name.")]
 PromptSet = Annotated[str | None, typer.Option(help="full or brief (default: brief for berry, full otherwise).")]
 VerifierName = Annotated[
-    str | None, typer.Option("--verifier", help="exact, numeric, choice, math or gym (default: chosen per problem).")
+    str | None,
+    typer.Option("--verifier", help="exact, numeric, choice, math, gym or code (default: chosen per problem)."),
 ]
 QuestionColumn = Annotated[str | None, typer.Option(help="Column that holds the question.")]
 AnswerColumn = Annotated[str | None, typer.Option(help="Column that holds the answer.")]

@@ -1,6 +1,7 @@
 """`strawberry verify RUN`: checks the answers of a run again, without calling a model."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -22,5 +23,8 @@ def command(
     from openstrawberry.store.reading import newest
     from openstrawberry.verify import recheck
 
+    def warn(text: str) -> None:
+        print(f"strawberry: {text}", file=sys.stderr)
+
     path = run or newest(Path("traces"))
-    show_recheck(path, asyncio.run(recheck(path, verifier)), json=json)
+    show_recheck(path, asyncio.run(recheck(path, verifier, warn)), json=json)

@@ -4,9 +4,11 @@ Another package adds a verifier through an entry point in the group `openstrawbe
 arguments that fits the protocol `Verifier`.
 """
 
+from collections.abc import Callable
+
 from openstrawberry.problems.problem import Problem
 from openstrawberry.registry import Registry
-from openstrawberry.verifiers.verifier import Verdict, Verifier
+from openstrawberry.verifiers.verifier import Cautious, Verdict, Verifier
 
 VERIFIERS = Registry(
     kind="verifier",
@@ -37,13 +39,16 @@ class Verifiers:
 
     Args:
         forced: a verifier to use for every problem, whatever the problem names; empty for the problem's own.
+        warn: told, once for each verifier, what a person should know before it is used.
 
     Raises:
         SetupError: there is no verifier called `forced`.
     """
 
-    def __init__(self, forced: str = "") -> None:
+    def __init__(self, forced: str = "", warn: Callable[[str], None] | None = None) -> None:
         self._forced = forced
+        self._warn = warn
+        self._warned: set[str] = set()
         self._open: dict[str, Verifier] = {}
         if forced:
             self._get(forced)
@@ -54,7 +59,13 @@ class Verifiers:
         Raises:
             SetupError: there is no such verifier.
         """
-        return await self._get(self._forced or problem.verifier).verify(problem, answer)
+        name = self._forced or problem.verifier
+        verifier = self._get(name)
+        if self._warn is not None and name not in self._warned:
+            self._warned.add(name)
+            if isinstance(verifier, Cautious) and (text := await verifier.warning()):
+                self._warn(text)
+        return await verifier.verify(problem, answer)
 
     async def close(self) -> None:
         """Close every verifier that was opened."""
