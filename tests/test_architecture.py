@@ -25,6 +25,7 @@ ORDER = [
     "pieces",
     "calls",
     "generate",
+    "writing",
     "estimate",
     "ask",
     "verify",

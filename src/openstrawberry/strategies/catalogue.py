@@ -16,6 +16,7 @@ STRATEGIES = Registry(
         "zero-shot": "openstrawberry.strategies.single:ZeroShot",
         "few-shot": "openstrawberry.strategies.single:FewShot",
         "cot": "openstrawberry.strategies.single:ChainOfThought",
+        "write-tests": "openstrawberry.strategies.write_tests:WriteTests",
     },
 )
 
