@@ -44,7 +44,7 @@ class Validity:
 
     async def verify(self, problem: Problem, answer: str) -> Verdict:
         """The verdict on a JSON list of tests."""
-        tests = tests_in(answer)
+        tests = read_tests(answer)
         if not tests:
             return Verdict(status="no_answer", verifier="write-tests")
         held = await asyncio.gather(*(self.holds(problem, test) for test in tests))
@@ -128,7 +128,7 @@ class Collector:
             SetupError: the file cannot be written.
         """
         for trace in read_traces(self.run):
-            for test in tests_in(trace.answer):
+            for test in read_tests(trace.answer):
                 if test not in self._proposed[trace.problem.id]:
                     self._proposed[trace.problem.id].append(test)
         result = Written(file)
@@ -171,7 +171,7 @@ def with_tests(problem: Problem, tests: Sequence[Test]) -> Cases:
     return cases_in({**problem.meta(), "tests": list(tests)})
 
 
-def tests_in(answer: str) -> list[Test]:
+def read_tests(answer: str) -> list[Test]:
     """The tests in the answer of a trace; anything else in it is left out."""
     try:
         found = json.loads(answer)

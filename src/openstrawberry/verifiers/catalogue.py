@@ -4,7 +4,7 @@ Another package adds a verifier through an entry point in the group `openstrawbe
 arguments that fits the protocol `Verifier`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from openstrawberry.problems.problem import Problem
 from openstrawberry.registry import Registry
@@ -40,16 +40,22 @@ class Verifiers:
     Args:
         forced: a verifier to use for every problem, whatever the problem names; empty for the problem's own.
         warn: told, once for each verifier, what a person should know before it is used.
+        opened: verifiers by name that are open already, and are used and closed like any other.
 
     Raises:
         SetupError: there is no verifier called `forced`.
     """
 
-    def __init__(self, forced: str = "", warn: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        forced: str = "",
+        warn: Callable[[str], None] | None = None,
+        opened: Mapping[str, Verifier] | None = None,
+    ) -> None:
         self._forced = forced
         self._warn = warn
         self._warned: set[str] = set()
-        self._open: dict[str, Verifier] = {}
+        self._open: dict[str, Verifier] = dict(opened or {})
         if forced:
             self._get(forced)
 
