@@ -4,9 +4,9 @@ What always holds: a row becomes a problem or one sentence that names the file, 
 guessed silently about *what* is asked, only about *how* it is checked (`guess.py`).
 
 Columns: the question and the answer (named, or the first of the usual names), and where they exist `choices` or
-`options`, `verifier`, `difficulty`, `metadata` and `id`. An answer may be text, a number, true or false, or a list: then
-its first item is the answer and the verifiers accept the others too (`metadata["accepted_answers"]`). With options, an
-answer may be a letter, the text of an option, or a whole number counted from 0.
+`options`, `verifier`, `difficulty`, `metadata` and `id`. An answer may be text, a number, true or false, or a list:
+then its first item is the answer and the verifiers accept the others too (`metadata["accepted_answers"]`). With
+options, an answer may be a letter, the text of an option, or a whole number counted from 0.
 
 Of a problem that the verifier `code` checks, the columns `tests`, `input_output`, `entry_point`, `setup` and
 `time_limit_s` go to the metadata too, and the answer, a solution that is known to be right, may be missing. A row with

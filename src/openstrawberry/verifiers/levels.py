@@ -127,11 +127,14 @@ def weakness(level: Level) -> str:
     return WEAKER if level == "limits" else ""
 
 
-def free_user_number() -> int | None:
-    """A user number that nobody uses, to run one process under; None unless this is root, who alone can change."""
+def own_user_number(alone: bool) -> int | None:
+    """A user number to run one process under; None unless this is root, who alone can change.
+
+    `alone`: nothing else runs under it now, so that all that does later can be killed.
+    """
     if os.getuid() != 0:
         return None
-    taken = {user for user, _ in processes()}
+    taken = {user for user, _ in processes()} if alone else set()
     return random.SystemRandom().choice([number for number in _USER_NUMBERS if number not in taken])
 
 

@@ -17,13 +17,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from openstrawberry.verifiers.levels import LEVELS, PATH, ROOM, WORK, Level, Way, free_user_number, processes, ways
+from openstrawberry.verifiers.levels import LEVELS, PATH, ROOM, WORK, Level, Way, own_user_number, processes, ways
 
 BURIAL_S = 5.0
 """Seconds to wait for the system to report the end of a killed process."""
 
-PROBE_S = 15.0
-"""Seconds in which a way to contain must show that it works."""
+PROBE_S = 30
+"""Seconds by the clock in which a way to contain must show that it works."""
 
 _BEGIN = "import sys; sys.path.insert(0, sys.argv[1]); from inside.start import main; main()"
 _INSIDE = Path(__file__).parent / "inside"
@@ -48,7 +48,7 @@ class Limits:
     memory: int = 2**30
     file_bytes: int = 16 * 2**20
     files: int = 64
-    processes: int = 16
+    processes: int = 8
     patience_s: int = 0
 
     @property
@@ -95,11 +95,13 @@ class Sandbox:
         levels: those to choose from; the strongest that works is taken.
         output: the most bytes that are read from a process.
         found: the way that is taken, where it is known already.
+        nothing_works: why none was found, once that was tried.
     """
 
     levels: tuple[Level, ...] = LEVELS
     output: int = 2**20
     found: Way | None = None
+    nothing_works: str = ""
     home: Path | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     running: set[asyncio.subprocess.Process] = field(default_factory=set)
@@ -114,8 +116,10 @@ class Sandbox:
             Uncontained: no way works.
         """
         async with self._lock:
+            if self.found is None and not self.nothing_works:
+                await self._find()
             if self.found is None:
-                self.found = await self._find()
+                raise Uncontained(self.nothing_works)
             return self.found
 
     async def program(self, code: str, given: bytes, limits: Limits) -> Ran:
@@ -145,24 +149,22 @@ class Sandbox:
             shutil.rmtree(self.home, ignore_errors=True)
             self.home = None
 
-    async def _find(self) -> Way:
+    async def _find(self) -> None:
         tried = []
         for way in ways():
             if way.level not in self.levels:
                 continue
             with contextlib.suppress(OSError):
-                ran = await self._program(way, "print('ready')", b"", Limits(cpu_s=5))
+                ran = await self._program(way, "print('ready')", b"", Limits(cpu_s=5, patience_s=PROBE_S))
                 if ran.output == b"ready\n":
-                    return way
+                    self.found = way
+                    return
             tried.append(way.python)
-        raise Uncontained(
-            "Code cannot be run contained here, so it is not run: "
-            + (
-                f"{tried[0]} cannot be started as another user than root; install bubblewrap, or run strawberry as an "
-                "ordinary user."
-                if tried and os.getuid() == 0
-                else "that needs Linux or macOS, best with bubblewrap installed."
-            )
+        self.nothing_works = "Code cannot be run contained here, so it is not run: " + (
+            f"{tried[0]} cannot be started as another user than root; install bubblewrap, or run strawberry as an "
+            "ordinary user."
+            if tried and os.getuid() == 0
+            else "that needs Linux or macOS, best with bubblewrap installed."
         )
 
     async def _program(self, way: Way, code: str, given: bytes, limits: Limits) -> Ran:
@@ -194,7 +196,7 @@ class Sandbox:
         self, way: Way, role: Role, limits: Limits, descriptors: tuple[int, ...]
     ) -> AsyncIterator[asyncio.subprocess.Process]:
         """A contained process; at the end it is killed with all that it started, and its folder is gone."""
-        user = free_user_number()
+        user = own_user_number(alone=not way.in_namespaces)
         folder = Path(tempfile.mkdtemp(dir=self._lib().parent))
         bare = not way.in_namespaces
         told = {**limits.inside, "share_processes": bare and user is None, "guarded": bare}
@@ -212,7 +214,7 @@ class Sandbox:
             yield process
         finally:
             await self._kill(process)
-            if user is not None:
+            if bare and user is not None:
                 _kill_user(user)
             shutil.rmtree(folder, ignore_errors=True)
 

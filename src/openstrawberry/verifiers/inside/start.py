@@ -108,8 +108,12 @@ def _tasks_of(user: int) -> int:
 
 
 def _give_up_privileges() -> None:
-    """Bars other processes of the same user from this one's memory, and programs from raising its rights (Linux)."""
+    """Bars other processes of the same user from this one's memory, and programs from raising its rights (Linux).
+
+    Should the machine run out of memory, this process is the first that the system ends.
+    """
     try:
+        Path("/proc/self/oom_score_adj").write_text("1000")
         import ctypes
 
         libc = ctypes.CDLL(None)
