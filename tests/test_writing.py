@@ -70,6 +70,7 @@ def test_tests_are_written_measured_kept_and_read_by_generate(shell: Shell, monk
     assert (echo.meta()["tests"], echo.question) == (SAID["Print what"][:1], ECHO["question"])
     assert (unsolved.meta()["tests_by"]["checked"], unsolved.answer) == (False, "")
     assert has.meta() == {"tests": HAS["tests"]}
+    assert sum(event["event"] == "trace" for event in done.events) == 5  # nothing is asked where there are tests
     statuses = {trace.problem.question[:9]: trace.verdict.status for trace in read_traces(Path(report["run"]))}
     assert (statuses["Add two n"], statuses["Double th"], statuses["Return no"]) == (
         "incorrect",
@@ -98,6 +99,8 @@ def test_the_report_is_a_few_lines(shell: Shell, monkeypatch: pytest.MonkeyPatch
     assert "tests  4 by the model; the known solution passes 2 of 4 (50%, 95% interval 15% to 85%)" in done.out
     assert "problems  1 have tests now" in done.out
     assert "strawberry generate --problems tests.jsonl" in done.out
+    again = shell.strawberry("problems", "tests.jsonl", "--write-tests", "--model", "berry")
+    assert (again.code, "Every problem of tests.jsonl has tests" in again.err) == (1, True)
 
 
 def test_flags_of_writing_are_refused_where_nothing_is_written(shell: Shell) -> None:

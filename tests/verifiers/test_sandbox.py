@@ -344,6 +344,12 @@ def test_where_nothing_works_nothing_is_run_and_the_verdict_is_unknown() -> None
     assert "not run" in asyncio.run(warned())
 
 
+def test_the_table_in_the_docs_is_the_one_in_the_code() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "code.md").read_text(encoding="utf-8")
+    table = [f"| {' | '.join((what, *held))} |" for what, held in CONTAINS.items()]
+    assert "\n".join([f"| | {' | '.join(LEVELS)} |", "|---|---|---|---|", *table]) in text
+
+
 def test_the_weak_level_is_warned_of_and_the_strong_ones_are_not() -> None:
     assert [bool(weakness(level)) for level in LEVELS] == [False, False, True]
     assert all(len(row) == len(LEVELS) for row in CONTAINS.values())

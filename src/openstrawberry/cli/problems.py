@@ -100,15 +100,19 @@ def _write(source: str, problems: "list[Problem]", flags: dict[str, Any], json: 
     from openstrawberry.config import load_config, parse_sets
     from openstrawberry.generate import Run
     from openstrawberry.settings import Settings
+    from openstrawberry.verifiers.cases import cases_of
     from openstrawberry.writing import Validity
 
+    bare = [problem for problem in problems if cases_of(problem).empty]
+    if not bare:
+        raise SetupError(f"Every problem of {source} has tests: use it as it is, or name one without tests.")
     given = {name: flags[name] for name in (*_WRITING, "seed") if name not in ("out", "set_")}
     given |= {"set": parse_sets(flags["set_"] or []), "problems": source, "strategy": "write-tests"}
     config = load_config(None, {**given, "samples": flags["samples"] or 1})
     file = flags["out"] or Path(f"{Path(source.partition('@')[0]).stem.replace(':', '-')}-with-tests.jsonl")
     view = open_view(json=json, watch=False)
     validity = Validity()
-    run = Run(config, Settings.load(), emit=view.hear, problems=problems, checker=validity)
+    run = Run(config, Settings.load(), emit=view.hear, problems=bare, checker=validity)
     summary, written = asyncio.run(_run(run, view, validity, problems, file))
     show_written(written, summary, json=json)
     if summary.owed or summary.stopped:
