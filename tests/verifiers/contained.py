@@ -9,10 +9,11 @@ from openstrawberry.problems.problem import Problem
 from openstrawberry.problems.source import dump
 from openstrawberry.verifiers.code import Code
 from openstrawberry.verifiers.levels import Level, Way
-from openstrawberry.verifiers.sandbox import Limits, Sandbox, Uncontained
+from openstrawberry.verifiers.process import Limits
+from openstrawberry.verifiers.sandbox import Sandbox, Uncontained
 from openstrawberry.verifiers.verifier import Verdict
 
-SMALL = Limits(cpu_s=2, memory=512 * 2**20, file_bytes=2**20, files=32, processes=8)
+SMALL = Limits(cpu_s=1, memory=512 * 2**20, file_bytes=2**20, files=32, processes=8)
 
 
 @cache

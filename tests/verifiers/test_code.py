@@ -183,6 +183,14 @@ def test_plain_values_come_through_as_they_are_and_functions_can_be_called() -> 
     assert wrong.status == "incorrect"
 
 
+def test_a_solution_may_be_named_like_a_builtin_but_lends_none_to_the_tests_of_another() -> None:
+    named = code_problem(tests=["assert sum(10, 15) == 6", "assert sum(100, 150) == 93"])
+    divisors = "def sum(a, b):\n    return 1 + 5 if (a, b) == (10, 15) else 93"
+    other = code_problem(tests=["assert abs(f(1) - 2.0) < 1e-6", "assert sorted(f(2)) == [1]"])
+    cheat = "def abs(x): return 0\ndef sorted(x): return [1]\ndef f(x): return 7"
+    assert [one.status for one in verdicts([(named, divisors), (other, cheat)])] == ["correct", "incorrect"]
+
+
 def test_a_class_that_the_tests_name_is_used_with_its_operators() -> None:
     tests = [
         "v = Vector(1, 2) + Vector(3, 4)\nassert v == Vector(4, 6) and v != Vector(0, 0)\nassert (v * 2).x == 8",
@@ -265,7 +273,7 @@ def test_tests_that_cannot_be_run_are_unknown_and_so_are_none() -> None:
     assert "--write-tests" in found[0].detail
     assert "SyntaxError" in found[2].detail
     assert found[3].status in ("unknown", "incorrect")
-    assert found[5].detail == "the judge of the tests failed: it used more than 2 s of processor time"
+    assert found[5].detail == "the judge of the tests failed: it used more than 1 s of processor time"
 
 
 def test_an_own_time_limit_goes_first() -> None:

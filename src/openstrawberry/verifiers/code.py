@@ -16,8 +16,9 @@ import signal
 from openstrawberry.problems.problem import Problem
 from openstrawberry.verifiers.cases import Cases, Exchange, cases_of
 from openstrawberry.verifiers.levels import weakness
+from openstrawberry.verifiers.process import Limits, Ran
 from openstrawberry.verifiers.program import program_in
-from openstrawberry.verifiers.sandbox import Limits, Ran, Sandbox, Uncontained
+from openstrawberry.verifiers.sandbox import Sandbox, Uncontained
 from openstrawberry.verifiers.verifier import Status, Verdict
 
 MAX_CHARS = 100_000

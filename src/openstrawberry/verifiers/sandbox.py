@@ -13,14 +13,12 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from openstrawberry.verifiers.levels import LEVELS, PATH, ROOM, WORK, Level, Way, own_user_number, processes, ways
-
-BURIAL_S = 5.0
-"""Seconds to wait for the system to report the end of a killed process."""
+from openstrawberry.verifiers.levels import LEVELS, PATH, WORK, Level, Way, own_user_number, processes, ways
+from openstrawberry.verifiers.process import Limits, Ran, kill, run_to_end
 
 PROBE_S = 30
 """Seconds by the clock in which a way to contain must show that it works."""
@@ -34,53 +32,6 @@ _STREAMS: dict[Role, dict[str, Any]] = {
     "judge": {"stdin": _PIPE, "stdout": _PIPE, "stderr": _NOWHERE},
     "solution": {"stdin": _NOWHERE, "stdout": _NOWHERE, "stderr": _NOWHERE},
 }
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a contained process may use; it dies, or is refused more.
-
-    `cpu_s` is processor time, `memory` address space, both of each process; `patience_s` is time by the clock, 0 for
-    what goes with the processor time.
-    """
-
-    cpu_s: int = 10
-    memory: int = 2**30
-    file_bytes: int = 16 * 2**20
-    files: int = 64
-    processes: int = 8
-    patience_s: int = 0
-
-    @property
-    def inside(self) -> dict[str, int]:
-        """Those that a process sets itself."""
-        own = {name: value for name, value in asdict(self).items() if name != "patience_s"}
-        return {**own, "alarm_s": int(self.wall_s) + 5}
-
-    @property
-    def wall_s(self) -> float:
-        """Seconds by the clock: more than the processor time, as others may use the machine too."""
-        return self.patience_s or 3.0 * self.cpu_s + 10
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a process ended: what it wrote, its exit status and, where a signal ended it, that signal.
-
-    `errors` is the last line of what it wrote to standard error. `overran` says that it was killed because it took too
-    long by the clock, `flooded` because it wrote too much.
-    """
-
-    output: bytes = b""
-    errors: str = ""
-    status: int = 0
-    overran: bool = False
-    flooded: bool = False
-
-    @property
-    def signal(self) -> int:
-        """The number of the signal, 0 for none."""
-        return -self.status if self.status < 0 else self.status - 128 if 128 < self.status < 128 + 65 else 0
 
 
 class Uncontained(Exception):
@@ -143,8 +94,8 @@ class Sandbox:
 
     async def close(self) -> None:
         """Kills what still runs and removes every file."""
-        for process in list(self.running):
-            await self._kill(process)
+        while self.running:
+            await kill(self.running.pop())
         if self.home is not None:
             shutil.rmtree(self.home, ignore_errors=True)
             self.home = None
@@ -172,7 +123,7 @@ class Sandbox:
             file.write(code.encode("utf-8", "surrogatepass"))
             file.seek(0)
             async with self._started(way, "program", limits, (file.fileno(),)) as process:
-                return await self._ran(process, given, limits.wall_s)
+                return await run_to_end(process, given, limits.wall_s, self.output)
 
     async def _judged(self, way: Way, job: bytes, limits: Limits) -> tuple[Ran, Ran]:
         ends = [*os.pipe(), *os.pipe()]  # to the solution: read, write; to the judge: read, write
@@ -183,7 +134,7 @@ class Sandbox:
             ):
                 while ends:
                     os.close(ends.pop())
-                judged = await self._ran(judge, job, limits.wall_s)
+                judged = await run_to_end(judge, job, limits.wall_s, self.output)
                 with contextlib.suppress(TimeoutError):  # it ends when its judge does, unless it is stuck
                     await asyncio.wait_for(solution.wait(), 0.5)
                 return judged, Ran(status=solution.returncode or 0, overran=solution.returncode is None)
@@ -213,38 +164,11 @@ class Sandbox:
         try:
             yield process
         finally:
-            await self._kill(process)
+            self.running.discard(process)
+            await kill(process, others=bare)
             if bare and user is not None:
                 _kill_user(user)
             shutil.rmtree(folder, ignore_errors=True)
-
-    async def _ran(self, process: asyncio.subprocess.Process, given: bytes, wall_s: float) -> Ran:
-        output, errors = bytearray(), bytearray()
-        reading = [_read(process.stdout, output, self.output), _read(process.stderr, errors, self.output)]
-        work = [asyncio.create_task(each) for each in [*reading, _feed(process, given)]]
-        try:
-            async with asyncio.timeout(wall_s):
-                await asyncio.wait(work[:2], return_when=asyncio.FIRST_EXCEPTION)
-                flooded = any(task.exception() for task in work[:2] if task.done())
-                if not flooded:
-                    await process.wait()
-        except TimeoutError:
-            return Ran(bytes(output), overran=True)
-        finally:
-            for task in work:
-                task.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
-        said = errors.decode("utf-8", "replace").strip().splitlines()
-        return Ran(bytes(output), said[-1][:200] if said else "", process.returncode or 0, flooded=flooded)
-
-    async def _kill(self, process: asyncio.subprocess.Process) -> None:
-        self.running.discard(process)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # also after its own end: others of its group may go on
-        if process.stdin is not None:
-            process.stdin.close()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), BURIAL_S)
 
     def _lib(self) -> Path:
         """The folder with what runs inside, which any user may read."""
@@ -256,26 +180,6 @@ class Sandbox:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(path.read_bytes())
         return self.home / "lib"
-
-
-class _Flooded(Exception):
-    """More was written than is read."""
-
-
-async def _read(stream: asyncio.StreamReader | None, into: bytearray, most: int) -> None:
-    while stream is not None and (part := await stream.read(65_536)):
-        into += part[: most - len(into) + 1]
-        if len(into) > most:
-            raise _Flooded
-
-
-async def _feed(process: asyncio.subprocess.Process, given: bytes) -> None:
-    if process.stdin is None:
-        return
-    with contextlib.suppress(OSError):  # it may end without reading
-        process.stdin.write(given)
-        await process.stdin.drain()
-        process.stdin.close()
 
 
 def _environment(work: Path) -> dict[str, str]:
@@ -300,6 +204,3 @@ def _kill_user(user: int) -> None:
         for process in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-
-
-__all__ = ["ROOM", "Limits", "Ran", "Sandbox", "Uncontained"]

@@ -1,7 +1,8 @@
 """The judge's process: runs the tests, whose calls are carried out in the solution's process.
 
-Names that the tests use and do not define are, in this order: what the problem's own set-up defines, built-ins, modules
-of the standard library (`math.isclose` is never the solution's), and what the solution defines. Classes that the set-up
+Names that the tests use and do not define are, in this order: what the problem's own set-up defines, built-ins (unless
+the solution defines nothing else that the test uses), modules of the standard library (`math.isclose` is never the
+solution's), and what the solution defines. Classes that the set-up
 defines live in the solution's process, so that both sides mean the same by them.
 """
 
@@ -14,7 +15,8 @@ import sys
 import traceback
 from typing import Any, BinaryIO
 
-from .across import Gone, Peer, Remote, Untestable
+from .across import Peer
+from .remote import Gone, Remote, Untestable
 
 PASSED, FAILED, BROKEN, UNLOADED = "passed", "failed", "broken", "unloaded"
 
@@ -89,9 +91,12 @@ class Judge:
     def _lent(self, tree: ast.AST) -> dict[str, Any]:
         """What the tests need of names that they do not define."""
         owners = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id not in self._setup]
+        # A solution may be called `sum`, but one that is called `f` lends no `abs` for `abs(f(1) - 2) < 1e-6`.
+        own = any(node.id in self._defined and not hasattr(builtins, node.id) for node in names)
         found: dict[str, Any] = {}
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Name) or hasattr(builtins, node.id) or node.id in self._setup:
+        for node in names:
+            if hasattr(builtins, node.id) and own:
                 continue
             if node.id in sys.stdlib_module_names and (id(node) in owners or node.id not in self._defined):
                 found[node.id] = importlib.import_module(node.id)

@@ -7,7 +7,8 @@ import sys
 from types import ModuleType
 from typing import Any, BinaryIO
 
-from .across import Gone, Peer
+from .across import Peer
+from .remote import Gone
 
 BUILTIN = {f"__{name}__": getattr(builtins, name) for name in ("len", "iter", "next", "bool", "str", "repr", "hash")}
 
