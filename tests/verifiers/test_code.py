@@ -305,7 +305,7 @@ def test_a_cancelled_check_leaves_nothing_behind() -> None:
     async def run() -> None:
         verifier = Code(sandbox=sandbox)
         job = asyncio.ensure_future(verifier.verify(ADD, "def add(a, b):\n    while True: pass"))
-        while not verifier.sandbox.running:
+        while not verifier.sandbox.running and not job.done():
             await asyncio.sleep(0.01)
         pids = [process.pid for process in verifier.sandbox.running]
         job.cancel()

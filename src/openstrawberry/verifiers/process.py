@@ -86,7 +86,11 @@ async def kill(process: asyncio.subprocess.Process, others: bool = False) -> Non
     if process.stdin is not None:
         process.stdin.close()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), BURIAL_S)
+        async with asyncio.timeout(BURIAL_S):
+            await process.wait()
+            for stream in (process.stdout, process.stderr):  # read to their end, they close themselves
+                while stream is not None and await stream.read(65_536):
+                    continue
 
 
 class _Flooded(Exception):
