@@ -174,7 +174,6 @@ def _bubblewrap(python: str, lib: Path, user: int | None) -> list[str]:
     command = [
         shutil.which("bwrap") or "bwrap",
         "--die-with-parent",
-        "--new-session",
         "--unshare-ipc",
         "--unshare-pid",
         "--unshare-net",

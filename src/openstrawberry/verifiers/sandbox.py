@@ -157,15 +157,16 @@ class Sandbox:
         if bare and user is not None:
             os.chown(folder, user, user)
             how |= {"user": user, "group": user, "extra_groups": []}
-        process = await asyncio.create_subprocess_exec(
-            command[0], *command[1:], env=_environment(folder if bare else Path(WORK)), **how
-        )
-        self.running.add(process)
+        how["env"] = _environment(folder if bare else Path(WORK))
+        starting = asyncio.ensure_future(asyncio.create_subprocess_exec(command[0], *command[1:], **how))
         try:
+            process = await asyncio.shield(starting)  # half started it could not be killed whole
+            self.running.add(process)
             yield process
         finally:
-            self.running.discard(process)
-            await kill(process, others=bare)
+            with contextlib.suppress(OSError):
+                self.running.discard(process := await starting)
+                await kill(process, others=bare)
             if bare and user is not None:
                 _kill_user(user)
             shutil.rmtree(folder, ignore_errors=True)
