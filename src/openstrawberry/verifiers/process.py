@@ -87,10 +87,10 @@ async def kill(process: asyncio.subprocess.Process, others: bool = False) -> Non
         process.stdin.close()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(BURIAL_S):
-            await process.wait()
-            for stream in (process.stdout, process.stderr):  # read to their end, they close themselves
+            for stream in (process.stdout, process.stderr):  # until they are read to their end, asyncio waits for them
                 while stream is not None and await stream.read(65_536):
                     continue
+            await process.wait()
 
 
 class _Flooded(Exception):
