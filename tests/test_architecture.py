@@ -26,6 +26,7 @@ ORDER = [
     "pieces",
     "calls",
     "generate",
+    "writing",
     "estimate",
     "ask",
     "verify",

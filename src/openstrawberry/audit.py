@@ -14,7 +14,7 @@ from openstrawberry.errors import ProviderError, SetupError
 from openstrawberry.stats import Interval, bootstrap_mean, kappa
 from openstrawberry.store.reading import read_traces
 from openstrawberry.trace import Checked, Trace
-from openstrawberry.verify import JudgeCalls, opened
+from openstrawberry.verify import JudgeCalls, Warn, opened
 
 KEPT = "kept"  # the verdicts that stand in the run
 DECIDED = ("correct", "incorrect")
@@ -59,7 +59,12 @@ class Audit:
 
 
 async def audit(
-    run: Path, first: str | None, second: str | None, judge: JudgeCalls | None = None, limit: int | None = None
+    run: Path,
+    first: str | None,
+    second: str | None,
+    judge: JudgeCalls | None = None,
+    limit: int | None = None,
+    warn: Warn | None = None,
 ) -> Audit:
     """Compares the verifier `first` (None: the one that each problem names) with `second` (None: the kept verdicts).
 
@@ -76,7 +81,7 @@ async def audit(
     names = [first or "", *([second] if second else [])]
     clusters: list[str] = []
     pairs: list[tuple[str, str]] = []
-    async with opened(run, names, judge) as checking:
+    async with opened(run, names, judge, warn) as checking:
         async for trace, said in checking.verdicts(islice(read_traces(run), limit)):
             one, other = said[0], said[1] if second else trace.verdict
             if isinstance(one, ProviderError) or isinstance(other, ProviderError):

@@ -12,7 +12,7 @@ from typing import Any
 from openstrawberry.calls import Calls
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.drive import Checker, Sampling, Setting, drive
-from openstrawberry.engine.events import Batched, Emit, Event, Retried, TraceEnded, ignore
+from openstrawberry.engine.events import Batched, Emit, Event, Retried, TraceEnded, Warned, ignore
 from openstrawberry.engine.plan import Plan
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import OutputError, ProviderError, SetupError
@@ -80,7 +80,7 @@ class Run:
         self.total = count_problems(config, problems, self.skipped_rows.append)
         self._emit = emit
         self.calls = Calls(config, settings, policy, plan)
-        self.verifiers = Verifiers(config.verifier or "", {"judge": self._judge})
+        self.verifiers = Verifiers(config.verifier or "", {"judge": self._judge}, self._warned)
         if config.verifier == "judge":
             judge_prompts(config)  # a rubric that cannot be read is found now
         identity = identity_of(config, self.strategy, self.prompts, self.calls.identity)
@@ -238,6 +238,10 @@ class Run:
     def _retried(self, error: ProviderError, attempt: int, wait: float) -> None:
         self.directory.log("retried", error=str(error), kind=error.kind, attempt=attempt, wait_s=round(wait, 3))
         self._tell(Retried(error, attempt, wait))
+
+    def _warned(self, text: str) -> None:
+        self.directory.log("warning", text=text)
+        self._tell(Warned(text))
 
     def _document(self) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(self.config.model_dump_json())

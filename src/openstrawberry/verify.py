@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -59,8 +59,15 @@ class JudgeCalls:
     settings: Settings
 
 
-async def recheck(run: Path, verifier: str | None, judge: JudgeCalls | None = None) -> Recheck:
+Warn = Callable[[str], None]
+
+
+async def recheck(
+    run: Path, verifier: str | None, judge: JudgeCalls | None = None, warn: Warn | None = None
+) -> Recheck:
     """Verifies every trace of `run` that has a reply, reading the answer from its text anew.
+
+    `warn` is told what a person should know of a verifier before it is used.
 
     Raises:
         SetupError: no such run or verifier, or nobody to ask for the verifier `judge`.
@@ -70,7 +77,7 @@ async def recheck(run: Path, verifier: str | None, judge: JudgeCalls | None = No
     result = Recheck(run / f"verdicts-{verifier or 'default'}.jsonl")
     fresh = result.file.with_suffix(".tmp")
     try:
-        async with opened(run, [name], judge) as checking:
+        async with opened(run, [name], judge, warn) as checking:
             with fresh.open("w", encoding="utf-8") as out:
                 async for trace, (verdict,) in checking.verdicts(read_traces(run)):
                     if isinstance(verdict, ProviderError):
@@ -93,7 +100,9 @@ async def recheck(run: Path, verifier: str | None, judge: JudgeCalls | None = No
 
 
 @contextlib.asynccontextmanager
-async def opened(run: Path, names: Sequence[str], judge: JudgeCalls | None = None) -> AsyncIterator["Checking"]:
+async def opened(
+    run: Path, names: Sequence[str], judge: JudgeCalls | None = None, warn: Warn | None = None
+) -> AsyncIterator["Checking"]:
     """The verifiers called `names` over a run; an empty name is for the verifier that each problem names.
 
     Raises:
@@ -103,7 +112,7 @@ async def opened(run: Path, names: Sequence[str], judge: JudgeCalls | None = Non
     async with contextlib.AsyncExitStack() as stack:
         model = await stack.enter_async_context(_recorded(run, judge)) if judge else None
         made = {"judge": lambda: open_judge(model, judge.config)} if model and judge else {}
-        verifiers = [await stack.enter_async_context(Verifiers(name, made)) for name in names]
+        verifiers = [await stack.enter_async_context(Verifiers(name, made, warn)) for name in names]
         yield Checking(names, verifiers, model)
 
 
@@ -132,7 +141,8 @@ class Checking:
 
     def _known(self, trace: Trace) -> bool:
         """Whether there is a truth to check against, or everybody can do without."""
-        return not trace.owed and (bool(trace.problem.answer) or set(self.names) == {"judge"})
+        able = bool(trace.problem.answer) or trace.problem.verifier == "code" or set(self.names) == {"judge"}
+        return not trace.owed and able
 
     async def _all(self, trace: Trace) -> list[Checked | ProviderError]:
         return [await self._one(verifiers, trace) for verifiers in self.verifiers]

@@ -19,9 +19,9 @@ def command(call: Call = True, home: Home = Path("traces"), json: o.Json = None)
     so that its latency and its limits can be shown; --no-call spends nothing.
     """
     from openstrawberry.cli.doctorview import show_doctor
-    from openstrawberry.doctor import examine
+    from openstrawberry.doctor import examine, examine_sandbox
     from openstrawberry.settings import Settings
     from openstrawberry.store.records import measure_records
 
     findings = asyncio.run(examine(Settings.load(), call))
-    show_doctor(findings, measure_records(home), json=bool(json))
+    show_doctor(findings, asyncio.run(examine_sandbox()), measure_records(home), json=bool(json))

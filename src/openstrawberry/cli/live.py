@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from openstrawberry.cli.render import MARKS, clean, dollars, json_line, shorten, show_summary
-from openstrawberry.engine.events import Batched, Event, Judged, Retried, TraceEnded, TraceStarted, TurnEnded
+from openstrawberry.engine.events import Batched, Event, Judged, Retried, TraceEnded, TraceStarted, TurnEnded, Warned
 from openstrawberry.models.budget import Spent
 from openstrawberry.store.reading import read_traces
 from openstrawberry.trace import Node, Trace, turn_of
@@ -122,6 +122,8 @@ class TextView:
             self._retried(event)
         elif isinstance(event, Batched):
             self._batched(event)
+        elif isinstance(event, Warned):
+            self.console.print(Text(clean(event.text), style="yellow"), soft_wrap=True)
         elif isinstance(event, TraceEnded):
             self._ended(event.trace)
 
@@ -223,6 +225,8 @@ class JsonView:
             )
         elif isinstance(event, Batched):
             json_line(event="batch", batch=event.id, state=event.state, done=event.done, total=event.total)
+        elif isinstance(event, Warned):
+            json_line(event="warning", text=event.text)
         elif isinstance(event, TraceEnded):
             trace = event.trace
             json_line(

@@ -88,7 +88,7 @@ Prompts = Annotated[Path | None, typer.Option(help="Folder whose YAML files repl
 PromptSet = Annotated[str | None, typer.Option(help="full or brief (default: brief for berry, full otherwise).")]
 VerifierName = Annotated[
     str | None,
-    typer.Option("--verifier", help="exact, numeric, choice, math, gym or judge (default: chosen per problem)."),
+    typer.Option("--verifier", help="exact, numeric, choice, math, gym, code or judge (default: chosen per problem)."),
 ]
 QuestionColumn = Annotated[str | None, typer.Option(help="Column that holds the question.")]
 AnswerColumn = Annotated[str | None, typer.Option(help="Column that holds the answer.")]

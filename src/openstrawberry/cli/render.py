@@ -19,6 +19,7 @@ from openstrawberry.wording import counted
 if TYPE_CHECKING:
     from openstrawberry.selection.report import Report
     from openstrawberry.store.summary import Summary
+    from openstrawberry.writing import Written
 
 MARKS = {"correct": ("✓", "green"), "incorrect": ("✗", "red"), "no_answer": ("–", "yellow")}
 
@@ -123,6 +124,31 @@ def show_problems(source: str, problems: list[Problem], more: bool, skipped: lis
         console.print(f"… and more: --limit {2 * len(problems)} shows them.")
     for reason in skipped[:5]:
         console.print(f"left out: {reason}", style="yellow", markup=False)
+
+
+def show_written(written: "Written", summary: "Summary", json: bool) -> None:
+    """How many tests a model has written, how many of them hold, and where the problems are."""
+    if json:
+        json_line(event="tests", **{**vars(written), "file": str(written.file)}, run=str(summary.path))
+        return
+    console = Console()
+    low, high = written.interval
+    checked = f"{written.written:,} by the model"
+    if written.checked:
+        share = _percent(written.held, written.checked)
+        checked += f"; the known solution passes {written.held:,} of {written.checked:,} ({share}, "
+        checked += f"95% interval {low:.0%} to {high:.0%})"
+    if written.unchecked:
+        checked += f"; {written.unchecked:,} kept unchecked, as no solution is known"
+    left = {"no test that holds": written.without, "tests that doing nothing passes": written.idle}
+    rows = [("tests", checked), ("problems", f"{written.problems:,} have tests now")]
+    rows += [("", f"{written.had_tests:,} had tests already and are kept as they were")] if written.had_tests else []
+    rows += [("left out", f"{count:,} with {why}") for why, count in left.items() if count]
+    rows += [("run", str(summary.path)), ("file", str(written.file))]
+    console.print()
+    for name, value in rows:
+        console.print(Text.assemble((f"{name:>9}  ", "bold"), value), soft_wrap=True)
+    console.print(Text(f"     next  strawberry generate --problems {written.file}"), soft_wrap=True)
 
 
 def show_selection(report: "Report", file: Path | None, then: str, json: bool) -> None:

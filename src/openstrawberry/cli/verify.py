@@ -56,15 +56,19 @@ def command(
 
     if not audit and (against or limit):
         raise UsageError("--against and --limit belong to --audit: add it, or leave them out.")
+
+    def warn(text: str) -> None:
+        print(f"strawberry: {text}", file=sys.stderr)
+
     judge = _judge(flags)
     path = run or newest(Path("traces"))
     try:
         if audit:
-            compared = asyncio.run(compare(path, verifier, against, judge, limit))
+            compared = asyncio.run(compare(path, verifier, against, judge, limit, warn))
             show_audit(path, compared, bool(json))
             failed, why = compared.failed, compared.error
         else:
-            checked = asyncio.run(recheck(path, verifier, judge))
+            checked = asyncio.run(recheck(path, verifier, judge, warn))
             show_recheck(path, checked, bool(json))
             failed, why = checked.failed, checked.error
     except KeyboardInterrupt:

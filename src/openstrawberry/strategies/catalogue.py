@@ -25,6 +25,7 @@ STRATEGIES = Registry(
         "rationalize": "openstrawberry.strategies.rationalize:Rationalize",
         "omega": "openstrawberry.strategies.omega:Omega",
         "journey": "openstrawberry.strategies.journey:Journey",
+        "write-tests": "openstrawberry.strategies.write_tests:WriteTests",
     },
 )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from openstrawberry.errors import UsageError
 from openstrawberry.problems.problem import Problem
 from openstrawberry.registry import Registry
-from openstrawberry.verifiers.verifier import Verdict, Verifier
+from openstrawberry.verifiers.verifier import Cautious, Verdict, Verifier
 
 VERIFIERS = Registry(
     kind="verifier",
@@ -21,6 +21,7 @@ VERIFIERS = Registry(
         "math": "openstrawberry.verifiers.math:Math",
         "gym": "openstrawberry.verifiers.gym:Gym",
         "judge": "openstrawberry.verifiers.judge:Judge",
+        "code": "openstrawberry.verifiers.code:Code",
     },
 )
 
@@ -31,11 +32,6 @@ def find_verifier(name: str) -> type[Verifier]:
     Raises:
         UsageError: there is no such verifier; the nearest name is offered.
     """
-    if name == "code" and name not in VERIFIERS.names():
-        raise UsageError(
-            "The verifier 'code', which runs unit tests, is not part of this version: use other problems, "
-            "or compare the text of the solution with --verifier exact."
-        )
     kind: type[Verifier] = VERIFIERS.load(name)
     return kind
 
@@ -58,14 +54,22 @@ class Verifiers:
         forced: a verifier to use for every problem, whatever the problem names; empty for the problem's own.
         made: how verifiers that need more than their name are made, such as `judge` its model; called when one is
             needed first.
+        warn: told, once for each verifier, what a person should know before it is used.
 
     Raises:
         UsageError: there is no verifier called `forced`.
     """
 
-    def __init__(self, forced: str = "", made: Mapping[str, Callable[[], Verifier]] | None = None) -> None:
+    def __init__(
+        self,
+        forced: str = "",
+        made: Mapping[str, Callable[[], Verifier]] | None = None,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
         self._forced = forced
         self._made = made or {}
+        self._warn = warn
+        self._warned: set[str] = set()
         self._open: dict[str, Verifier] = {}
         if forced and forced not in self._made:
             self._get(forced)
@@ -76,7 +80,13 @@ class Verifiers:
         Raises:
             UsageError: there is no such verifier.
         """
-        return await self._get(self._forced or problem.verifier).verify(problem, answer)
+        name = self._forced or problem.verifier
+        verifier = self._get(name)
+        if self._warn is not None and name not in self._warned:
+            self._warned.add(name)
+            if isinstance(verifier, Cautious) and (text := await verifier.warning()):
+                self._warn(text)
+        return await verifier.verify(problem, answer)
 
     async def close(self) -> None:
         """Close every verifier that was opened."""
