@@ -15,6 +15,7 @@ from openstrawberry.registry import unknown
 Settings = TypeVar("Settings", bound=BaseModel)
 MOST_UNTIL_DECIDED = 20  # samples per problem with --until-decided, unless told otherwise
 TRACES_IN_WAVES = 10_000  # at a time with --engine batch, unless told otherwise: what waits costs little
+STEP_BY_STEP = ("strawberry", "beam", "mcts")  # strategies whose replies are tiny steps
 SMALL_MODELS = ("berry",)  # providers whose models get the brief prompts unless told otherwise
 
 
@@ -109,7 +110,8 @@ class RunConfig(BaseModel):
         if self.max_tokens is not None:
             return self.max_tokens
         if self.small:
-            return 160 if self.strategy == "strawberry" else 512
+            solver = self.set.get("base", "strawberry") if self.strategy == "vote" else self.strategy
+            return 160 if solver in STEP_BY_STEP else 512
         return 4096
 
     def options_for(self, fields: Mapping[str, Any]) -> dict[str, Any]:

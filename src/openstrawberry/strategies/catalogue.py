@@ -16,6 +16,9 @@ STRATEGIES = Registry(
         "zero-shot": "openstrawberry.strategies.single:ZeroShot",
         "few-shot": "openstrawberry.strategies.single:FewShot",
         "cot": "openstrawberry.strategies.single:ChainOfThought",
+        "vote": "openstrawberry.strategies.vote:Vote",
+        "beam": "openstrawberry.strategies.beam:Beam",
+        "mcts": "openstrawberry.strategies.mcts:Mcts",
     },
 )
 

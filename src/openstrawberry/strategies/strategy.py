@@ -34,7 +34,7 @@ AskRole = Literal["solver", "critic", "judge"]
 class Ask:
     """Wants one reply after `node`; the result is the new `Node`. None leaves the run's own setting.
 
-    Which model plays `role` is the driver's business.
+    Which model plays `role` is the driver's business. `logprobs`: the reply must come with log probabilities.
     """
 
     node: Node
@@ -43,6 +43,7 @@ class Ask:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     response_schema: Mapping[str, Any] | None = None
+    logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,8 @@ class Task:
 
         Same problem and tree, its own prompts; `member` tells several of them apart, so that each draws its own.
         """
-        return replace(self, prompts=self.prompts.others[strategy], member=(*self.member, strategy, *member))
+        prompts = replace(self.prompts.others[strategy], others=self.prompts.others)
+        return replace(self, prompts=prompts, member=(*self.member, strategy, *member))
 
     def random(self, *labels: object) -> Random:
         """A generator that depends on problem, sample, seed and `labels` only, so replays draw the same."""

@@ -11,9 +11,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from openstrawberry.chat import Delta, Message, OnDelta, Reply, Request, Usage
+from openstrawberry.chat import TOP_LOGPROBS, Delta, Message, OnDelta, Reply, Request, Usage
 from openstrawberry.errors import ProviderError
 from openstrawberry.models.batch import BatchApi
+from openstrawberry.models.model import no_logprobs
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.endpoint import Endpoint
@@ -30,7 +31,7 @@ class Dialect:
 
     `cache_key` is what requests of one conversation are routed by, `marked` begins the names of models that cache only
     what is marked, as Anthropic's own protocol does. `reasoning` is how effort is asked for, `echo` the field in which
-    past reasoning is sent back, `think_tags` whether thoughts may come as plain text.
+    past reasoning is sent back, `think_tags` whether thoughts may come as plain text, `logprobs` whether it knows them.
     """
 
     max_tokens: str = "max_tokens"
@@ -42,15 +43,16 @@ class Dialect:
     reasoning: Literal["", "effort", "object", "switch", "template", "groq"] = "effort"
     echo: str = ""
     think_tags: bool = False
+    logprobs: bool = True
 
 
 DIALECTS: Mapping[str, Dialect] = {
     "openai": Dialect(max_tokens="max_completion_tokens", cache_key="prompt_cache_key"),
     "azure": Dialect(max_tokens="max_completion_tokens", cache_key="prompt_cache_key"),
-    "groq": Dialect(max_tokens="max_completion_tokens", reasoning="groq", think_tags=True),
+    "groq": Dialect(max_tokens="max_completion_tokens", reasoning="groq", think_tags=True, logprobs=False),
     "cerebras": Dialect(max_tokens="max_completion_tokens", think_tags=True),
-    "mistral": Dialect(seed="random_seed", usage_in_stream=False, cache_key="prompt_cache_key"),
-    "together": Dialect(think_tags=True),
+    "mistral": Dialect(seed="random_seed", usage_in_stream=False, cache_key="prompt_cache_key", logprobs=False),
+    "together": Dialect(think_tags=True, logprobs=False),
     "openrouter": Dialect(reasoning="object", marked="anthropic/"),
     "deepseek": Dialect(seed="", schema=False, reasoning="switch", echo="reasoning_content"),
     "huggingface": Dialect(think_tags=True),
@@ -134,6 +136,8 @@ class OpenAIShapedModel:
 
     def _fields(self, request: Request, stream: bool) -> dict[str, Any]:
         dialect = self._dialect
+        if request.logprobs and not dialect.logprobs:
+            raise no_logprobs(self._spec)
         return {
             "model": self._name,
             dialect.max_tokens: request.max_tokens,
@@ -144,6 +148,7 @@ class OpenAIShapedModel:
             dialect.cache_key: request.cache_key or None,
             "response_format": self._schema(request),
             **self._reasoning(request),
+            **({"logprobs": True, "top_logprobs": TOP_LOGPROBS} if request.logprobs else {}),
             **({"stream": True} if stream else {}),
             **({"stream_options": {"include_usage": True}} if stream and dialect.usage_in_stream else {}),
             **self._extra,
@@ -204,7 +209,8 @@ class OpenAIShapedModel:
             raise self._endpoint.faults.cut()
         for delta in pieces.splitter.end():
             on_delta(delta)
-        return self._made(pieces.splitter, "refusal" if pieces.refused else pieces.finish, pieces.usage, pieces.model)
+        reason = "refusal" if pieces.refused else pieces.finish
+        return self._made(pieces.splitter, reason, pieces.usage, pieces.model, pieces.logprobs or None)
 
     def _reply(self, answer: dict[str, Any]) -> Reply:
         choice = answer["choices"][0]
@@ -216,15 +222,18 @@ class OpenAIShapedModel:
         splitter.feed(visible)
         splitter.end()
         reason = "refusal" if message.get("refusal") else choice.get("finish_reason")
-        return self._made(splitter, reason, answer.get("usage"), answer.get("model"))
+        return self._made(splitter, reason, answer.get("usage"), answer.get("model"), _logprobs(choice) or None)
 
-    def _made(self, splitter: ThinkSplitter, reason: object, usage: object, model: object) -> Reply:
+    def _made(
+        self, splitter: ThinkSplitter, reason: object, usage: object, model: object, logprobs: list[float] | None
+    ) -> Reply:
         return Reply(
             content="".join(splitter.content),
             reasoning="".join(splitter.reasoning),
             finish_reason=wire.finish(reason),
             usage=usage_of(usage),
             model=f"{self._provider}:{model or self._name}",
+            logprobs=None if logprobs is None else tuple(logprobs),
         )
 
 
@@ -237,6 +246,7 @@ class _Pieces:
         self.refused = False
         self.usage: object = None
         self.model: object = None
+        self.logprobs: list[float] = []
 
     def take(self, event: dict[str, Any]) -> list[Delta]:
         self.usage = event.get("usage") or (event.get("x_groq") or {}).get("usage") or self.usage
@@ -247,12 +257,20 @@ class _Pieces:
         delta = choice.get("delta") or {}
         visible, hidden = _texts(delta)
         self.finish = choice.get("finish_reason") or self.finish
+        self.logprobs += _logprobs(choice)
         self.refused = self.refused or bool(delta.get("refusal"))
         deltas = [Delta(hidden, "reasoning")] if hidden else []
         if hidden:
             self.splitter.reasoning.append(hidden)
             self.splitter.done = True
         return deltas + (self.splitter.feed(visible) if visible else [])
+
+
+def _logprobs(choice: Mapping[str, Any]) -> list[float]:
+    """Of the tokens of a reply or of a piece of it; empty where they, or those of the rivals, are not told."""
+    tokens = (choice.get("logprobs") or {}).get("content") or []
+    told = ((token["logprob"], token.get("top_logprobs")) for token in tokens)
+    return [wire.among(chosen, (each["logprob"] for each in top)) for chosen, top in told if top]
 
 
 def _texts(message: Mapping[str, Any]) -> tuple[str, str]:
