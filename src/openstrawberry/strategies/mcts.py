@@ -49,10 +49,9 @@ class Mcts(StepSearch):
         values = Values(source, tree, self.rollouts, self.rewards)
         doubt = task.prompts.text("reflect") if self.reflect else ""
         names = self.names(task.prompts)
-        for done in range(0, self.iterations, self.leaves):
-            leaves = self.urgent(tree, min(self.leaves, self.iterations - done))
-            if not leaves:
-                break
+        left = self.iterations
+        while leaves := self.urgent(tree, min(self.leaves, left)):
+            left -= len(leaves)
             turns = [self.turns(task, tree, leaf, names) for leaf in leaves]
             grown = yield from gather(*(tree.expand(*each, doubt) for each in zip(leaves, turns, strict=True)))
             steps = [step for children in grown for step in children]

@@ -66,6 +66,7 @@ class Step:
     """A step of the search: `nodes` are its equal draws, the first of which goes on; `end` is how the game ended here.
 
     `turn` is the number of the user turn that it answers, -1 at the root, which is the first user turn itself.
+    `following` is the user turn after it, once it has been said: rollouts and next steps are siblings.
     """
 
     nodes: list[Node]
@@ -73,6 +74,7 @@ class Step:
     parent: "Step | None" = None
     end: Answer | None = None
     children: list["Step"] = field(default_factory=list)
+    following: Node | None = None
 
     @property
     def node(self) -> Node:
@@ -123,11 +125,14 @@ class StepTree:
 
     def turn_after(self, step: Step) -> Node:
         """The user turn that follows a step: the game's own, or, after a mini-step that was cut, the word to go on."""
-        if step.turn < 0:
-            return step.node
-        if self.cut(step.node):
-            return self.task.user(self.words.prompts.text("go_on"), after=step.node)
-        return self.game.say(self.task, step.node, step.turn + 1)
+        if step.following is None:
+            if step.turn < 0:
+                step.following = step.node
+            elif self.cut(step.node):
+                step.following = self.task.user(self.words.prompts.text("go_on"), after=step.node)
+            else:
+                step.following = self.game.say(self.task, step.node, step.turn + 1)
+        return step.following
 
     def play_on(self, step: Step) -> Steps[Answer]:
         """Plays the game from a step to its end."""
