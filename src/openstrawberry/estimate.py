@@ -73,12 +73,12 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
     total = len(played) + sum(1 for _ in source)
     first = fmean(_size(asks[0]) for asks, _ in played)
     later = fmean(max(0.0, _size(asks[-1]) - _size(asks[0])) / max(1, len(asks) - 1) for asks, _ in played)
-    turns = [len(asks) if ended else getattr(strategy, "max_turns", None) for asks, ended in played]
-    most = None if None in turns else max(turn for turn in turns if turn is not None)
+    most, usual = (_most(strategy.most_replies(prompts, turns), played) for turns in (None, USUAL_TURNS))
+    longest = getattr(strategy, "max_turns", None) or (most or USUAL_TURNS)
 
     def column(turns: int, reply: int, samples: int) -> Column:
         cost = partial(price.cost, batch=config.engine == "batch") if price else None
-        return _column(turns, min(reply, config.reply_tokens), total * samples, first, later, cost)
+        return _column(turns, longest, min(reply, config.reply_tokens), total * samples, first, later, cost)
 
     return Estimate(
         spec=",".join(full_spec(part, settings) for part in specs_in(config.model)),
@@ -87,14 +87,24 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
         problems=total,
         samples=config.samples,
         least=column(1, 1, 1 if config.until_decided else config.samples),
-        about=column(min(most or USUAL_TURNS, USUAL_TURNS), USUAL_REPLY, config.samples),
+        about=column(usual or USUAL_TURNS, USUAL_REPLY, config.samples),
         most=None if most is None else column(most, config.reply_tokens, config.samples),
     )
 
 
-def _column(turns: int, reply: int, traces: int, first: float, later: float, cost: Cost | None) -> Column:
-    """The sums over all traces; each turn reads everything said before. `first`, `later`: bytes of the prompts."""
-    prompts = [round((first + turn * later) / BYTES_PER_TOKEN) + turn * reply for turn in range(turns)]
+def _most(limit: int | None, played: "Sequence[tuple[list[Ask], bool]]") -> int | None:
+    """The replies of the longest trace: as many as were asked for where it ended, else what the strategy allows."""
+    lengths = [len(asks) if ended else limit for asks, ended in played]
+    return None if None in lengths else max(length for length in lengths if length is not None)
+
+
+def _column(turns: int, longest: int, reply: int, traces: int, first: float, later: float, cost: Cost | None) -> Column:
+    """The sums over all traces. Each turn reads all that its conversation has said, which has at most `longest` turns.
+
+    `first`, `later`: bytes of the prompts.
+    """
+    said = [turn % longest for turn in range(turns)]
+    prompts = [round((first + turn * later) / BYTES_PER_TOKEN) + turn * reply for turn in said]
     costs = [cost(Usage(input=prompt, output=reply, reasoning=0)) if cost else None for prompt in prompts]
     known = [each for each in costs if each is not None]
     return Column(

@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import replace
 from math import exp, log
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -151,24 +152,23 @@ def test_the_place_of_a_reply_changes_only_where_they_are_wanted() -> None:
 
 
 def test_berry_tells_how_sure_it_was_and_says_the_same_with_and_without() -> None:
-    async def both() -> Any:
+    question = Message(role="user", content="What is 48 + 67?\nStart with the first small step.")
+
+    async def replies() -> Any:
         model: Model = BerryModel()
-        request = Request(
-            (Message(role="user", content="What is 48 + 67?\nStart with the first small step."),),
-            temperature=6.0, seed=3, max_tokens=40,
-        )  # fmt: skip
+        cold = Request((question,), temperature=0.0, seed=3, max_tokens=40, logprobs=True)
+        hot = replace(cold, temperature=6.0)
         try:
-            return await model.complete(request), await model.complete(replace(request, logprobs=True))
+            return [await model.complete(each) for each in (cold, hot, replace(hot, logprobs=False))]
         finally:
             await model.close()
 
-    plain, told = asyncio.run(both())
-    assert plain.content == told.content
-    assert plain.logprobs is None
-    assert len(told.logprobs) == len(told.token_ids)
-    assert all(each <= 0 for each in told.logprobs)
-    assert any(each > log(0.9) for each in told.logprobs)
-    assert any(each < log(0.9) for each in told.logprobs)
+    cold, hot, plain = asyncio.run(replies())
+    assert (plain.content, plain.logprobs) == (hot.content, None)
+    for told in (cold, hot):
+        assert len(told.logprobs) == len(told.token_ids)
+        assert all(each <= 0 for each in told.logprobs)
+    assert fmean(map(exp, cold.logprobs)) > 0.9 > fmean(map(exp, hot.logprobs))
 
 
 def test_berry_and_the_providers_mean_the_same_number() -> None:

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from openstrawberry.prompts import PromptSet
 from openstrawberry.strategies.election import filled
 from openstrawberry.strategies.search import StepSearch, StepTree
 from openstrawberry.strategies.strategy import Answer, Steps, Task, gather
@@ -22,6 +23,11 @@ class Beam(StepSearch):
     name: ClassVar[str] = "beam"
 
     width: int = Field(default=2, ge=1, le=1000, description="steps that go on from each level")
+
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int:
+        """The first level has one step to expand, every other one a whole beam."""
+        levels = min(self.depth, turns or self.max_turns, self.max_turns)
+        return self.bounded(prompts, turns, steps=self.branches * (1 + self.width * (levels - 1)), left=self.width)
 
     def solve(self, task: Task) -> Steps[Answer]:
         """Searches level by level."""

@@ -42,6 +42,10 @@ class Mcts(StepSearch):
     depth: int = Field(default=10, ge=1, le=10_000, description="steps that are searched; then the game is played on")
     enough: float = Field(default=0.8, ge=0, description="an answer of this value ends the search; above 1 none does")
 
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int:
+        """Every iteration expands one step."""
+        return self.bounded(prompts, turns, steps=self.branches * self.iterations, left=1, each=1 + self.reflect)
+
     def solve(self, task: Task) -> Steps[Answer]:
         """Searches until an answer is good enough, or the iterations are used up."""
         source = self.source(task.prompts)

@@ -20,7 +20,7 @@ from openstrawberry.prompts import PromptSet
 from openstrawberry.strategies.election import Aggregate, Rule
 from openstrawberry.strategies.strategy import Answer, Ask, Steps, Strategy, Task, gather
 from openstrawberry.strategies.strawberry import Strawberry
-from openstrawberry.strategies.values import WORDS, Source
+from openstrawberry.strategies.values import JUDGED, PLAYED, WORDS, Source
 from openstrawberry.trace import Node
 from openstrawberry.verifiers.extract import final_answer
 
@@ -59,6 +59,13 @@ class StepSearch(Strategy):
                 f"write one of {', '.join(get_args(Source))} there, or choose one with --set value=VALUE."
             )
         return source
+
+    def bounded(self, prompts: PromptSet, turns: int | None, steps: int, left: int, each: int = 1) -> int:
+        """Replies at most for `steps` steps of `each` replies, all of them valued, and `left` games played on."""
+        game = min(turns or self.max_turns, self.max_turns)
+        source = self.source(prompts)
+        valued = JUDGED if source == "judge" else self.rollouts * (game - 1) if source in PLAYED else 0
+        return steps * (each + valued) + left * (game - 1 + (JUDGED if source == "judge" else 0))
 
 
 @dataclass(eq=False)

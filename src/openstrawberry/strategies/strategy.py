@@ -184,6 +184,11 @@ class Strategy(BaseModel, ABC):
         """Names of the strategies that work for this one, and whose prompts are wanted (`Task.within`)."""
         return ()
 
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int | None:
+        """Replies that one trace takes at most, None where nobody can say; `turns`: where no conversation has more."""
+        limit: int | None = getattr(self, "max_turns", None)
+        return limit if limit is None or turns is None else min(limit, turns)
+
     @abstractmethod
     def solve(self, task: Task) -> Steps[Answer]:
         """Works on one task. Must end by itself whatever is sent in."""

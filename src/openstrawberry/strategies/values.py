@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Source = Literal["check", "rollouts", "prm", "judge", "confidence"]
 WORDS = "search"  # the prompt file with the words of judges
+REPAIRS = 1  # of a rating that cannot be read
+JUDGED = 1 + REPAIRS  # replies that a rating takes at most
 PLAYED: frozenset[Source] = frozenset({"check", "rollouts"})
 
 
@@ -138,7 +140,7 @@ def judged(words: Task, node: Node) -> Steps[float | None]:
     steps = "\n\n".join(f"[{number}] {reply.content}" for number, reply in enumerate(replies(node), 1))
     text = words.prompts.text("rate").replace("{question}", words.problem.question).replace("{steps}", steps)
     system = words.system(words.prompts.text("judge"), channel="judge")
-    read = yield from ask_json(words, text, Rating, after=system, role="judge", temperature=0.0, repairs=1)
+    read = yield from ask_json(words, text, Rating, after=system, role="judge", temperature=0.0, repairs=REPAIRS)
     return None if read.value is None else read.value.score / 10
 
 

@@ -8,11 +8,12 @@ likely to in the long run (`early=confident`, Adaptive-Consistency, arXiv 2305.1
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from openstrawberry.prompts import PromptSet
 from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
 from openstrawberry.strategies.election import (
     Aggregate,
@@ -26,7 +27,7 @@ from openstrawberry.strategies.election import (
     wanted,
 )
 from openstrawberry.strategies.strategy import Answer, Steps, Strategy, Task, gather, together
-from openstrawberry.strategies.values import WORDS, judged, replies, rewarded
+from openstrawberry.strategies.values import JUDGED, WORDS, judged, replies, rewarded
 from openstrawberry.trace import Node
 from openstrawberry.verifiers.ballot import ballot
 
@@ -61,7 +62,7 @@ class Vote(Strategy):
         """Opens the base, so that a wrong option is refused at once."""
         assert self.member is not None
 
-    @cached_property
+    @property
     def member(self) -> Strategy:
         """The strategy of each member, with its options."""
         known = STRATEGIES.load(self.base).model_fields
@@ -72,6 +73,11 @@ class Vote(Strategy):
     def uses(self) -> tuple[str, ...]:
         """The base, whatever that uses, and the words of judges."""
         return tuple(dict.fromkeys((self.base, *self.member.uses, WORDS)))
+
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int | None:
+        """All members, and a judge's ratings of what they found; a base without a limit is one that asks once."""
+        own = self.member.most_replies(replace(prompts.others[self.base], others=prompts.others), turns)
+        return self.k * ((own or 1) + (JUDGED if self.weight == "judge" else 0))
 
     def solve(self, task: Task) -> Steps[Answer]:
         """Starts members until the vote is settled."""
