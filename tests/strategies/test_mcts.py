@@ -147,7 +147,7 @@ def test_an_action_that_is_not_there_or_cannot_be_read_is_one_sentence() -> None
     with pytest.raises(SetupError, match="did you mean 'sure'"):
         play(strategy, task(strategy), World())
     broken = Task(PROBLEM, load_prompts("mcts", "brief", uses=strategy.uses))
-    broken.prompts.entries["actions"]["sure"] = "Are you sure?"
+    broken.prompts.entries["actions"]["sure"] = {"Are you": "sure?"}
     strategy = open_strategy("mcts", {"actions": "sure"})
-    with pytest.raises(SetupError, match="one wording a line"):
+    with pytest.raises(SetupError, match="mcts/brief, actions has no texts under 'sure'"):
         play(strategy, broken, World())

@@ -1,6 +1,7 @@
 """The vote, answered by hand and driven."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from random import Random
 from typing import Any
@@ -110,6 +111,26 @@ def test_a_rating_that_cannot_be_read_is_not_known_and_not_nothing(garbage: str)
     assert play(strategy, task(strategy), says).text == "3"
 
 
+def test_a_vote_is_not_settled_by_weights_that_are_not_known() -> None:
+    worth = {"1": None, "2": None, "3": None, "4": 2}
+
+    def asked(weights: dict[str, int | None]) -> int:
+        members: list[str] = []
+
+        def says(ask: Ask) -> str:
+            if ask.role == "judge":
+                return json.dumps({"score": weights[ask.node.messages[1].content.rpartition("number ")[2][0]]})
+            members.append(str(len(members) + 1))
+            return f"number {members[-1]} <final_answer>3</final_answer>"
+
+        strategy = Vote(base="zero-shot", k=4, weight="judge")
+        play(strategy, task(strategy), says)
+        return len(members)
+
+    assert asked(dict.fromkeys("1234", 10)) == 3
+    assert asked(dict(worth)) == 4
+
+
 def test_a_process_reward_weighs_by_the_worst_step_or_as_it_is_told() -> None:
     def rewarded(node: Node) -> float:
         return {"good": 0.9, "bad": 0.1, "fair": 0.5}.get(node.content.partition(" ")[0], 0.5)
@@ -140,6 +161,7 @@ def test_common_flags_mean_the_members_where_they_know_them() -> None:
     }  # fmt: skip
     assert Vote().max_turns == 40
     assert Vote(base="cot", final_every=3).max_turns == 0
+    assert Vote(base="vote").member.member.max_turns == 40
 
 
 def test_a_wrong_base_or_option_of_it_is_one_sentence() -> None:

@@ -14,6 +14,7 @@ A value that is not known is not backed up, and its step is as urgent as what is
 are selected, so that their expansions go out together.
 """
 
+from collections.abc import Sequence
 from math import log, sqrt
 from typing import ClassVar, Literal
 
@@ -27,6 +28,8 @@ from openstrawberry.strategies.strategy import Answer, Steps, Task, gather
 from openstrawberry.strategies.values import Values
 from openstrawberry.trace import Node
 
+NEXT = "next"  # the action that is the game's own turn
+
 
 class Mcts(StepSearch):
     """Options of the tree search, beside those that all searches have."""
@@ -37,7 +40,7 @@ class Mcts(StepSearch):
     leaves: int = Field(default=1, ge=1, le=1000, description="steps that are expanded side by side")
     select: Literal["uct", "puct"] = Field(default="uct", description="which rule says what is urgent")
     exploration: float = Field(default=0.5, ge=0, description="weight of what has been visited little")
-    actions: str = Field(default="next", description="names of actions in mcts.yaml, with commas; all: every one")
+    actions: str = Field(default=NEXT, description="names of actions in mcts.yaml, with commas; all: every one")
     reflect: bool = Field(default=False, description="after each step the model is asked to doubt it")
     depth: int = Field(default=10, ge=1, le=10_000, description="steps that are searched; then the game is played on")
     enough: float = Field(default=0.8, ge=0, description="an answer of this value ends the search; above 1 none does")
@@ -85,40 +88,36 @@ class Mcts(StepSearch):
         """Value and bonus of a step among its siblings."""
         assert step.parent is not None
         node, above = step.node, step.parent.node
-        value = node.value if node.visits else above.value
         if self.select == "puct":
-            return value + self.exploration * node.prior * sqrt(above.visits) / (1 + node.visits)
-        return value + self.exploration * sqrt(log(max(above.visits, 1)) / max(node.visits, 1))
+            return step.worth + self.exploration * node.prior * sqrt(above.visits) / (1 + node.visits)
+        return step.worth + self.exploration * sqrt(log(max(above.visits, 1)) / max(node.visits, 1))
 
-    def turns(self, task: Task, tree: StepTree, step: Step, names: list[str]) -> list[Node]:
+    def turns(self, task: Task, tree: StepTree, step: Step, names: Sequence[str]) -> list[Node]:
         """The user turn that each branch answers: one action after the other, in an order of its own for each step."""
-        if step is tree.root or names == ["next"] or tree.cut(step.node):
+        if step is tree.root or tree.cut(step.node):
             return [tree.turn_after(step)] * self.branches
-        random = task.random("actions", step.node.chain)
-        order = random.sample(names, len(names))
-        said: dict[str, Node] = {}
-        for name in (order * self.branches)[: self.branches]:
-            if name not in said:
-                texts = [] if name == "next" else task.prompts.entries["actions"][name]
-                user = task.user(random.choice(texts), after=step.node) if texts else tree.turn_after(step)
-                said[name] = user
-        return [said[name] for name in (order * self.branches)[: self.branches]]
+        random, texts = task.random("actions", step.node.chain), actions(task.prompts)
+        order = (random.sample(names, len(names)) * self.branches)[: self.branches]
+        said = {
+            name: tree.turn_after(step) if name == NEXT else task.user(random.choice(texts.pool(name)), after=step.node)
+            for name in dict.fromkeys(order)
+        }
+        return [said[name] for name in order]
 
     def names(self, prompts: PromptSet) -> list[str]:
-        """The actions that are asked for; `next` is the game's own turn.
+        """The actions that are asked for.
 
         Raises:
             SetupError: the prompt set has no such action, or no wordings of it.
         """
-        listed = prompts.entries.get("actions")
-        known = {"next": None, **(listed if isinstance(listed, dict) else {})}
-        names = list(known) if self.actions == "all" else [name.strip() for name in self.actions.split(",")]
-        for name in names:
+        texts = actions(prompts)
+        known = [NEXT, *texts.entries]
+        names = known if self.actions == "all" else [name.strip() for name in self.actions.split(",")]
+        for name in dict.fromkeys(names):
             if name not in known:
                 raise SetupError(unknown("action of mcts", name, known))
-            texts = known[name]
-            if name != "next" and not (isinstance(texts, list) and texts and all(isinstance(t, str) for t in texts)):
-                raise SetupError(f"The action {name} in mcts.yaml is no list of texts: write one wording a line.")
+            if name != NEXT:
+                texts.pool(name)
         return list(dict.fromkeys(names))
 
     def best_open(self, root: Step) -> list[Step]:
@@ -127,7 +126,13 @@ class Mcts(StepSearch):
         for step in below:
             below += step.children
             leaves += [step] if step.end is None and not step.children else []
-        return sorted(leaves, key=lambda step: (-step.node.value if step.node.visits else 0.0, -step.turn))[:1]
+        return sorted(leaves, key=lambda step: (-step.worth, -step.turn))[:1]
+
+
+def actions(prompts: PromptSet) -> PromptSet:
+    """The wordings of all actions but the game's own."""
+    listed = prompts.entries.get("actions")
+    return PromptSet(f"{prompts.name}, actions", listed if isinstance(listed, dict) else {})
 
 
 def back_up(step: Step, value: float | None) -> None:

@@ -88,6 +88,11 @@ class Step:
         """The node that goes on."""
         return self.nodes[0]
 
+    @property
+    def worth(self) -> float:
+        """Its value, or as long as that is not known its parent's."""
+        return self.node.value if self.node.visits or self.parent is None else self.parent.worth
+
     def line(self) -> Iterator["Step"]:
         """From here to the root."""
         step: Step | None = self

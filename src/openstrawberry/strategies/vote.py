@@ -31,8 +31,6 @@ from openstrawberry.strategies.values import JUDGED, WORDS, judged, replies, rew
 from openstrawberry.trace import Node
 from openstrawberry.verifiers.ballot import ballot
 
-PASSED_ON = ("temperature", "max_turns", "final_every")  # common flags that mean the members
-
 
 class Vote(Strategy):
     """Options of the vote."""
@@ -66,7 +64,12 @@ class Vote(Strategy):
     def member(self) -> Strategy:
         """The strategy of each member, with its options."""
         known = STRATEGIES.load(self.base).model_fields
-        flags = {name: value for name in PASSED_ON if name in known and (value := getattr(self, name)) is not None}
+        common = {
+            "temperature": self.temperature,
+            "max_turns": self.max_turns or None,
+            "final_every": self.final_every,
+        }
+        flags = {name: value for name, value in common.items() if name in known and value is not None}
         return open_strategy(self.base, {**flags, **self.base_options})
 
     @property
@@ -100,7 +103,11 @@ class Vote(Strategy):
             return left
         if self.early == "confident":
             return wanted(confident, tally(found, "vote"), left)
-        return wanted(decided, tally(found, self.choose), left)
+        if self.weight == "majority" or self.choose == "vote":
+            return wanted(decided, tally(found, "vote"), left)
+        known = [each for each in found if each.worth is not None]
+        vague = sum(each.worth is None and each.ballot != "" for each in found)  # they may yet count for up to 1 each
+        return min(left, wanted(decided, tally(known, "weighted"), left + vague))
 
     def _run(self, task: Task) -> Steps[tuple[Answer, Candidate]]:
         answer = yield from self.member.solve(task)
