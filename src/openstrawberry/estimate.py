@@ -76,7 +76,7 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
     most, usual = (_most(strategy.most_replies(prompts, turns), played) for turns in (None, USUAL_TURNS))
     longest = getattr(strategy, "max_turns", None) or (most or USUAL_TURNS)
 
-    def column(turns: int, reply: int, samples: int) -> Column:
+    def column(turns: int, reply: int, samples: int, longest: int = longest) -> Column:
         cost = partial(price.cost, batch=config.engine == "batch") if price else None
         return _column(turns, longest, min(reply, config.reply_tokens), total * samples, first, later, cost)
 
@@ -87,7 +87,7 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
         problems=total,
         samples=config.samples,
         least=column(1, 1, 1 if config.until_decided else config.samples),
-        about=column(usual or USUAL_TURNS, USUAL_REPLY, config.samples),
+        about=column(usual or USUAL_TURNS, USUAL_REPLY, config.samples, min(longest, USUAL_TURNS)),
         most=None if most is None else column(most, config.reply_tokens, config.samples),
     )
 
