@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from math import log
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,11 +17,14 @@ from openstrawberry.models.registry import open_model
 from openstrawberry.models.replies import Recorded
 from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.settings import Settings
+from openstrawberry.store.summary import Summary
 from openstrawberry.strategies.catalogue import open_strategy
 from openstrawberry.strategies.strategy import Answer, Ask, Strategy, Task
 from openstrawberry.trace import Node, Trace
 from openstrawberry.verifiers.catalogue import Verifiers
+from tests.engine.batch_runs import finish, open_run
 from tests.making import PROBLEM, Memory
+from tests.servers.batches import BatchServer, stepping
 from tests.servers.http import Server
 from tests.servers.openai_server import Turns
 from tests.strategies import growing
@@ -326,3 +330,16 @@ def test_it_searches_through_a_real_sdk(name: str) -> None:
     assert trace.correct
     assert trace.turns == 3
     assert asked == 3 + 3 * 2  # three draws, all alike, and two turns to the end of each game
+
+
+@every_search
+def test_over_a_batch_api_all_draws_of_a_level_are_one_wave(tmp_path: Path, name: str) -> None:
+    handler = BatchServer("openai", stepping(4))
+
+    async def session() -> Summary:
+        async with Server(handler, keep=False) as server:
+            return await finish(open_run(tmp_path, "openai", server.url, 2, strategy=name, prompt_set="brief"))
+
+    summary = asyncio.run(session())
+    assert summary.statuses == {"correct": 2}
+    assert handler.sizes == [5, 6, 6, 6]  # three draws each, one of them live; then their rollouts, turn by turn
