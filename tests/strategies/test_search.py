@@ -11,6 +11,7 @@ import pytest
 
 from openstrawberry.chat import Reply
 from openstrawberry.engine.drive import Setting, drive
+from openstrawberry.engine.stepper import Stepper
 from openstrawberry.errors import ProviderError, SetupError
 from openstrawberry.models.providers.scripted import ScriptedModel
 from openstrawberry.models.registry import open_model
@@ -19,7 +20,10 @@ from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.settings import Settings
 from openstrawberry.store.summary import Summary
 from openstrawberry.strategies.catalogue import open_strategy
+from openstrawberry.strategies.mcts import Mcts
+from openstrawberry.strategies.search import Step, StepTree
 from openstrawberry.strategies.strategy import Answer, Ask, Strategy, Task
+from openstrawberry.strategies.values import Values
 from openstrawberry.trace import Node, Trace
 from openstrawberry.verifiers.catalogue import Verifiers
 from tests.engine.batch_runs import finish, open_run
@@ -63,6 +67,25 @@ def test_rollouts_find_what_most_of_them_agree_on(name: str) -> None:
     answer, _ = searched(name, value="rollouts", rollouts=4, enough=2)
     assert answer.text == "3"
     assert 0 < answer.node.value < 1
+
+
+def test_an_answer_is_not_likelier_for_being_found_where_the_search_has_dug() -> None:
+    strategy = Mcts(value="rollouts")
+    tree = StepTree(strategy, task(strategy))
+    values = Values("rollouts", tree, rollouts=1, rewards="last")
+
+    def step(parent: Step, prior: float, answer: str = "") -> Step:
+        node = tree.task.tree.add("assistant", answer or "a step", parent.node)
+        node.prior = prior
+        parent.children.append(Step([node], 0, parent, Answer(answer, node) if answer else None))
+        return parent.children[-1]
+
+    dug, left = step(tree.root, 0.25), step(tree.root, 0.75, "3")
+    for steps_ in ([left], [step(dug, 0.2, "4") for _ in range(5)]):
+        assert Stepper(values.of(steps_)).done
+    assert [round(end.node.value, 6) for end in values.ends] == [0.75] + [0.25] * 5
+    assert values.elected("best").text == "3"
+    assert values.elected("vote").text == "4"
 
 
 @every_search

@@ -114,6 +114,7 @@ class StepTree:
         self.search = search
         self.game = search.game
         self.task = task.within(Strawberry.name)
+        self._whole = task
         self.words = task.within(WORDS)
         self.root = Step([self.game.begin(self.task)])
         self._confident = confident
@@ -146,13 +147,14 @@ class StepTree:
                 step.following = self.game.say(self.task, step.node, step.turn + 1)
         return step.following
 
-    def play_on(self, step: Step) -> Steps[Answer]:
-        """Plays the game from a step to its end."""
+    def play_on(self, step: Step, number: int) -> Steps[Answer]:
+        """Plays the game from a step to its end; each `number` draws its own turns, but for the first."""
         if step.end is not None:
             return step.end
         if step.turn + 1 >= self.search.max_turns:
             return Answer("", step.node, stop="max_turns")
-        return (yield from self.game.play(self.task, self.turn_after(step), step.turn + 1))
+        task = self._whole.within(Strawberry.name, "played on", number)
+        return (yield from self.game.play(task, self.turn_after(step), step.turn + 1))
 
     def ended(self, node: Node) -> Answer | None:
         """How the game ends with this reply; an answer may stand across mini-steps."""

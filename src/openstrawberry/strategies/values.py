@@ -1,17 +1,21 @@
 """How good a step is, from 0 to 1: five sources, one of which a search asks.
 
     check        the game is played on to its end: right or wrong by the known answer, while data is made
-    rollouts     the same without a known answer: how many of all the rollouts so far agree with this one's answer
+    rollouts     the same without a known answer: how likely the whole search thinks the answer of this rollout
     prm          a process reward model (`Score`); the rewards of a path as one: its last, least or their product
     judge        a model that plays the judge reads the problem and the steps, and rates them
     confidence   how sure the model was of its tokens: the probability of each among the five likeliest, averaged over
                  the path (Marco-o1, arXiv 2411.14405). A poor reward: a model is often sure of what is wrong
 
+How likely an answer is by `rollouts` is self-consistency over the tree: a step's answers are those of its own rollouts
+and those of its next steps, which count by their priors and not by how often the search has been there. So an answer
+does not win because the search has dug where it is found.
+
 What always holds: what cannot be read is not known, never 0. `ends` are all the games that were played to their end,
 steps that answer among them; the value of each stands in its node.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from math import exp, isfinite
 from statistics import fmean
@@ -32,6 +36,7 @@ Source = Literal["check", "rollouts", "prm", "judge", "confidence"]
 WORDS = "search"  # the prompt file with the words of judges
 REPAIRS = 1  # of a rating that cannot be read
 JUDGED = 1 + REPAIRS  # replies that a rating takes at most
+LAST = -1  # the number of the game that is played on from what a search has left
 PLAYED: frozenset[Source] = frozenset({"check", "rollouts"})
 
 
@@ -50,7 +55,7 @@ class Values:
         self._tree = tree
         self._rollouts = rollouts
         self._aggregate = rewards
-        self._votes: Counter[str] = Counter()
+        self._found: dict[Step, Counter[str]] = {}
         self._rewards: dict[Node, float | None] = {}
         self.ends: list[Answer] = []
 
@@ -68,8 +73,8 @@ class Values:
 
     def finish(self, steps: Sequence["Step"]) -> Steps[None]:
         """Plays the game to its end from each of `steps`, and values the ends."""
-        ends = yield from gather(*(self._tree.play_on(step) for step in steps))
-        yield from self._end(ends)
+        ends = yield from gather(*(self._tree.play_on(step, LAST) for step in steps))
+        yield from self._end(steps, ends)
 
     def satisfied(self, enough: float) -> bool:
         """Whether an answer is worth `enough`."""
@@ -83,31 +88,46 @@ class Values:
 
     def _played(self, steps: Sequence["Step"]) -> Steps[list[float | None]]:
         """The mean of what came of each step's rollouts, of which each of its draws has its own."""
-        owners = [step for step in steps for _ in range(self._rollouts * len(step.nodes))]
-        ends = yield from gather(*(self._tree.play_on(step) for step in owners))
-        values = yield from self._end(ends)
+        games = [(step, number) for step in steps for number in range(self._rollouts * len(step.nodes))]
+        ends = yield from gather(*(self._tree.play_on(step, number) for step, number in games))
+        values = yield from self._end([step for step, _ in games], ends)
         found: dict[Step, list[float]] = {step: [] for step in steps}
-        for step, value in zip(owners, values, strict=True):
+        for (step, _), value in zip(games, values, strict=True):
             found[step] += [] if value is None else [value]
         return [fmean(each) if each else None for each in found.values()]
 
-    def _end(self, ends: Sequence[Answer]) -> Steps[list[float | None]]:
-        """Takes note of games that have ended; what each is worth."""
+    def _end(self, steps: Sequence["Step"], ends: Sequence[Answer]) -> Steps[list[float | None]]:
+        """Takes note of games that were played on from `steps` to `ends`; what each is worth."""
         self.ends += ends
         if self._source == "rollouts":
-            return self._agreement(ends)
+            return self._agreement(steps, ends)
         values = yield from gather(*(self._of_end(end) for end in ends))
         for end, value in zip(ends, values, strict=True):
             _note(end.node, value)
         return values
 
-    def _agreement(self, ends: Sequence[Answer]) -> list[float | None]:
-        """The share of all rollouts that give the same answer; a game without an answer agrees with nobody."""
-        self._votes.update(self._ballot(end) for end in ends)
-        shares = {each: number / self._votes.total() if each else 0.0 for each, number in self._votes.items()}
+    def _agreement(self, steps: Sequence["Step"], ends: Sequence[Answer]) -> list[float | None]:
+        """How likely the answer of each game is in the whole tree; a game without an answer agrees with nobody."""
+        for step, end in zip(steps, ends, strict=True):
+            self._found.setdefault(step, Counter())[self._ballot(end)] += 1
+        likely, _ = self._answers(self._tree.root)
         for end in self.ends:
-            _note(end.node, shares[self._ballot(end)])
-        return [shares[self._ballot(end)] for end in ends]
+            _note(end.node, likely[given] if (given := self._ballot(end)) else 0.0)
+        return [end.node.value for end in ends]
+
+    def _answers(self, step: "Step") -> tuple[dict[str, float], int]:
+        """How likely each answer is from a step on, by its own rollouts and its next steps; and how many tell so."""
+        own = self._found.get(step, Counter())
+        below = [(child.node.prior, *self._answers(child)) for child in step.children]
+        known, told = sum(prior for prior, _, count in below if count), sum(count for *_, count in below)
+        total = own.total() + told
+        likely: dict[str, float] = defaultdict(float)
+        for each, count in own.items():
+            likely[each] += count / total
+        for prior, answers, count in below:
+            for each, share in answers.items() if count else ():
+                likely[each] += share * prior / known * told / total
+        return likely, total
 
     def _of_end(self, end: Answer) -> Steps[float | None]:
         if self._source == "check":
