@@ -16,6 +16,7 @@ from openstrawberry.errors import SetupError
 from openstrawberry.models.model import Model
 from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.berry import BerryModel
+from openstrawberry.models.providers.hf import HFModel
 from openstrawberry.models.registry import open_model
 from openstrawberry.models.replies import reply_key
 from openstrawberry.settings import Settings
@@ -123,6 +124,11 @@ def test_a_provider_that_has_none_is_refused_before_anything_is_sent(spec: str) 
 
     with pytest.raises(SetupError, match=rf"{spec} gives no log probabilities.*--set value="):
         asyncio.run(ask())
+
+
+def test_a_model_in_process_that_cannot_tell_them_is_refused_too() -> None:
+    with pytest.raises(SetupError, match="hf:folder gives no log probabilities"):
+        asyncio.run(HFModel("hf:folder", None, None).complete(WANTED))
 
 
 @pytest.mark.parametrize("wire_", [COMPAT, OLLAMA, GEMINI], ids=str)
