@@ -106,7 +106,7 @@ def test_the_report_is_a_few_lines(shell: Shell, monkeypatch: pytest.MonkeyPatch
 def test_flags_of_writing_are_refused_where_nothing_is_written(shell: Shell) -> None:
     done = shell.strawberry("problems", shell.problems, "--model", "berry")
     assert (done.code, done.err) == (
-        1,
+        2,
         "strawberry: --model is for writing tests: add --write-tests, or leave it out.\n",
     )
 

@@ -17,7 +17,7 @@ from openstrawberry.wording import cause, misfit
 Settings = TypeVar("Settings", bound=BaseModel)
 MOST_UNTIL_DECIDED = 20  # samples per problem with --until-decided, unless told otherwise
 TRACES_IN_WAVES = 10_000  # at a time with --engine batch, unless told otherwise: what waits costs little
-STEPWISE = frozenset({"strawberry", "critic", "omega", "journey"})  # strategies whose replies are single steps
+STEPWISE = frozenset({"strawberry", "critic", "beam", "mcts", "omega", "journey"})  # replies are single steps
 SMALL_MODELS = ("berry",)  # providers whose models get the brief prompts unless told otherwise
 
 Effort = Annotated[
@@ -135,8 +135,8 @@ class RunConfig(BaseModel):
         if self.max_tokens is not None:
             return self.max_tokens
         if self.is_small(role):
-            stepwise = self.strategy in STEPWISE or str(self.set.get("base")) in STEPWISE
-            return 160 if stepwise else 512
+            base = self.set.get("base", "strawberry" if self.strategy == "vote" else "")
+            return 160 if self.strategy in STEPWISE or str(base) in STEPWISE else 512
         return 4096
 
     def options_for(self, fields: Mapping[str, Any]) -> dict[str, Any]:

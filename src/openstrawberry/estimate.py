@@ -105,10 +105,11 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
     usual = strategy.most_replies(prompts, USUAL_TURNS) or min(most or USUAL_TURNS, USUAL_TURNS)
     priced = partial(_cost, prices, config, spec, roles)
     parts = _parts(config, [asks for asks, _ in played], priced) + _judged(config, some, priced)
-    longest = max(part.longest for part in parts)
+    reply_most = max(part.longest for part in parts)
+    chat: int = getattr(strategy, "max_turns", None) or most or USUAL_TURNS  # turns of one conversation at most
 
-    def column(turns: int, reply: int, samples: int, least: bool = False) -> Column:
-        return _column(turns, min(reply, longest), total * samples, parts[:1] if least else parts)
+    def column(turns: int, reply: int, samples: int, chat: int = chat, least: bool = False) -> Column:
+        return _column(turns, chat, min(reply, reply_most), total * samples, parts[:1] if least else parts)
 
     return Estimate(
         spec=spec,
@@ -118,8 +119,8 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
         problems=total,
         samples=config.samples,
         least=column(1, 1, 1 if config.until_decided else config.samples, least=True),
-        about=column(usual, USUAL_REPLY, config.samples),
-        most=None if most is None else column(most, longest, config.samples),
+        about=column(usual, USUAL_REPLY, config.samples, min(chat, USUAL_TURNS)),
+        most=None if most is None else column(most, reply_most, config.samples),
     )
 
 
@@ -187,16 +188,16 @@ def _judged(config: RunConfig, some: Sequence[Problem], priced: Priced) -> list[
     return [_Part(0.0, 2, first, 0.0, 0.0, 0.0, MAX_TOKENS, priced("judge"))]
 
 
-def _column(turns: int, reply: int, traces: int, parts: Sequence[_Part]) -> Column:
-    """The sums over all traces."""
+def _column(turns: int, chat: int, reply: int, traces: int, parts: Sequence[_Part]) -> Column:
+    """The sums over all traces. A turn reads all that its conversation has said, which has at most `chat` turns."""
     requests = read = written = 0
     costs: list[float | None] = []
     for part in parts:
         asks, output = part.fixed + math.ceil(part.share * turns), min(reply, part.longest)
         for ask in range(asks):
-            prompt = round((part.first + ask * part.later) / BYTES_PER_TOKEN) + round(
-                (part.read + ask * part.more) * reply
-            )
+            before = ask % chat
+            texts, replies = part.first + before * part.later, part.read + before * part.more
+            prompt = round(texts / BYTES_PER_TOKEN) + round(replies * reply)
             costs.append(part.cost(Usage(input=prompt, output=output, reasoning=0)) if part.cost else None)
             requests, read, written = requests + 1, read + prompt, written + output
     known = [cost for cost in costs if cost is not None]

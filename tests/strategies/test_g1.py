@@ -155,7 +155,7 @@ def test_whatever_comes_back_it_ends_within_its_cap(options: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"min_steps": 9, "max_steps": 5}, "must not be below min_steps.*--set max_steps=VALUE"),
+        ({"min_steps": 9, "max_steps": 5}, "--set max_steps does not fit.*must not be below min_steps"),
         ({"framing": "magical"}, "--set framing=VALUE"),
         ({"confidence": "perhaps"}, "--set confidence=VALUE"),
         ({"frame": "none"}, "did you mean 'framing'"),

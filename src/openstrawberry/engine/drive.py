@@ -19,7 +19,7 @@ from openstrawberry.engine.events import Emit, Judged, Streamed, TraceStarted, T
 from openstrawberry.engine.slots import Slots
 from openstrawberry.engine.stepper import Leaf, Stepper
 from openstrawberry.errors import ProviderError, SetupError, StrawberryError
-from openstrawberry.models.model import without_address
+from openstrawberry.models.model import no_logprobs, without_address
 from openstrawberry.models.replies import Recorded, reply_key
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet
@@ -199,6 +199,8 @@ class _Drive:
         except ProviderError as error:
             self._unless_proven(error, model)
             raise
+        if ask.logprobs and reply.logprobs is None and reply.content:
+            raise no_logprobs(model.spec)
         node = self.task.tree.add("assistant", reply.content, ask.node, ask.node.channel, reply, request.key)
         setting.emit(TurnEnded(self.id, node))
         return node
@@ -225,6 +227,7 @@ class _Drive:
             response_schema=ask.response_schema,
             reasoning=sampling.reasoning,
             thoughts=ask.thoughts,
+            logprobs=ask.logprobs,
             cache_key=self._cache_key(ask.node.root),
         )
         return replace(request, key=reply_key(spec, ask.role, request, ask.node.chain, self.sample, draw))

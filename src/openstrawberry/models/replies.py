@@ -52,6 +52,7 @@ def reply_key(model: str, role: str, request: Request, chain: str, sample: int, 
         sample,
         draw,
         *(["thoughts"] if request.thoughts else []),
+        *(("logprobs",) if request.logprobs else ()),
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 

@@ -19,6 +19,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from openstrawberry.prompts import PromptSet
 from openstrawberry.strategies.rollouts import Prefix, Rollout, Rollouts
 from openstrawberry.strategies.strategy import Answer, Steps, Strategy, Task, gather
 from openstrawberry.strategies.strawberry import Strawberry
@@ -46,6 +47,15 @@ class Omega(Strategy):
     def uses(self) -> tuple[str, ...]:
         """The step game makes the rollouts."""
         return ("strawberry",)
+
+    @property
+    def sees_answers(self) -> bool:
+        """Every rollout is checked; what it answers is an ordinary game all the same."""
+        return True
+
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int:
+        """All rollouts at full length."""
+        return self.max_branches * min(self.max_turns, turns or self.max_turns)
 
     def solve(self, task: Task) -> Steps[Answer]:
         """Labels the tree, and answers like an ordinary game."""

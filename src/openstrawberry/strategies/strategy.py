@@ -35,7 +35,7 @@ class Ask:
     """Wants one reply after `node`; the result is the new `Node`. None leaves the run's own setting.
 
     Which model plays `role` is the driver's business. `thoughts`: the model's own are wanted, also from one that shows
-    them only when it is asked to.
+    them only when it is asked to. `logprobs`: the reply must come with log probabilities.
     """
 
     node: Node
@@ -45,6 +45,7 @@ class Ask:
     stop: tuple[str, ...] = ()
     response_schema: Mapping[str, Any] | None = None
     thoughts: bool = False
+    logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,8 @@ class Task:
 
         Same problem and tree, its own prompts; `member` tells several of them apart, so that each draws its own.
         """
-        return replace(self, prompts=self.prompts.others[strategy], member=(*self.member, strategy, *member))
+        prompts = replace(self.prompts.others[strategy], others=self.prompts.others)
+        return replace(self, prompts=prompts, member=(*self.member, strategy, *member))
 
     def random(self, *labels: object) -> Random:
         """A generator that depends on problem, sample, seed and `labels` only, so replays draw the same."""

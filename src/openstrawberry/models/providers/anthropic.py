@@ -14,6 +14,7 @@ import httpx2
 from openstrawberry.chat import Delta, Message, OnDelta, Reply, Request, Usage
 from openstrawberry.errors import ProviderError
 from openstrawberry.models.batch import BatchApi
+from openstrawberry.models.model import no_logprobs
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.anthropic_batches import AnthropicBatches
@@ -117,6 +118,8 @@ class AnthropicModel:
             raise self._endpoint.faults.cut()
 
     def _fields(self, request: Request, system: list[str], stream: bool) -> dict[str, Any]:
+        if request.logprobs:
+            raise no_logprobs(self.spec)
         blocks: list[dict[str, Any]] = [{"type": "text", "text": text} for text in system if text]
         if blocks:
             blocks[-1]["cache_control"] = self._mark

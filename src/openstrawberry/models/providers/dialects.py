@@ -15,7 +15,7 @@ class Dialect:
     `cache_key` is what requests of one conversation are routed by, `marked` begins the names of models that cache only
     what is marked, as Anthropic's own protocol does. `reasoning` is how effort is asked for, `echo` the field in which
     past reasoning is sent back, `think_tags` whether thoughts may come as plain text, `responses` whether they are told
-    in another protocol only (`openai_responses.py`).
+    in another protocol only (`openai_responses.py`), `logprobs` whether it knows log probabilities.
     """
 
     max_tokens: str = "max_tokens"
@@ -28,15 +28,16 @@ class Dialect:
     echo: str = ""
     think_tags: bool = False
     responses: bool = False
+    logprobs: bool = True
 
 
 DIALECTS: Mapping[str, Dialect] = {
     "openai": Dialect(max_tokens="max_completion_tokens", cache_key="prompt_cache_key", responses=True),
     "azure": Dialect(max_tokens="max_completion_tokens", cache_key="prompt_cache_key"),
-    "groq": Dialect(max_tokens="max_completion_tokens", reasoning="groq", think_tags=True),
+    "groq": Dialect(max_tokens="max_completion_tokens", reasoning="groq", think_tags=True, logprobs=False),
     "cerebras": Dialect(max_tokens="max_completion_tokens", think_tags=True),
-    "mistral": Dialect(seed="random_seed", usage_in_stream=False, cache_key="prompt_cache_key"),
-    "together": Dialect(think_tags=True),
+    "mistral": Dialect(seed="random_seed", usage_in_stream=False, cache_key="prompt_cache_key", logprobs=False),
+    "together": Dialect(think_tags=True, logprobs=False),
     "openrouter": Dialect(reasoning="object", marked="anthropic/"),
     "deepseek": Dialect(seed="", schema=False, reasoning="switch", echo="reasoning_content"),
     "huggingface": Dialect(think_tags=True),

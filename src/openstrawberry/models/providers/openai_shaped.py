@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from openstrawberry.chat import Delta, Message, OnDelta, Reply, Request, Usage
+from openstrawberry.chat import TOP_LOGPROBS, Delta, Message, OnDelta, Reply, Request, Usage
 from openstrawberry.errors import ProviderError
 from openstrawberry.models.batch import BatchApi
+from openstrawberry.models.model import no_logprobs
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.dialects import DIALECTS, Dialect, effort_fields
@@ -102,6 +103,8 @@ class OpenAIShapedModel:
 
     def _fields(self, request: Request, stream: bool) -> dict[str, Any]:
         dialect = self._dialect
+        if request.logprobs and not dialect.logprobs:
+            raise no_logprobs(self._spec)
         return {
             "model": self._name,
             dialect.max_tokens: request.max_tokens,
@@ -112,6 +115,7 @@ class OpenAIShapedModel:
             dialect.cache_key: request.cache_key or None,
             "response_format": self._schema(request),
             **effort_fields(self._dialect, request, self._name, self._underlying),
+            **({"logprobs": True, "top_logprobs": TOP_LOGPROBS} if request.logprobs else {}),
             **({"stream": True} if stream else {}),
             **({"stream_options": {"include_usage": True}} if stream and dialect.usage_in_stream else {}),
             **self._extra,
@@ -154,7 +158,8 @@ class OpenAIShapedModel:
             raise self._endpoint.faults.cut()
         for delta in pieces.splitter.end():
             on_delta(delta)
-        return self._made(pieces.splitter, "refusal" if pieces.refused else pieces.finish, pieces.usage, pieces.model)
+        reason = "refusal" if pieces.refused else pieces.finish
+        return self._made(pieces.splitter, reason, pieces.usage, pieces.model, pieces.logprobs or None)
 
     def _reply(self, answer: dict[str, Any]) -> Reply:
         choice = answer["choices"][0]
@@ -166,15 +171,18 @@ class OpenAIShapedModel:
         splitter.feed(visible)
         splitter.end()
         reason = "refusal" if message.get("refusal") else choice.get("finish_reason")
-        return self._made(splitter, reason, answer.get("usage"), answer.get("model"))
+        return self._made(splitter, reason, answer.get("usage"), answer.get("model"), _logprobs(choice) or None)
 
-    def _made(self, splitter: ThinkSplitter, reason: object, usage: object, model: object) -> Reply:
+    def _made(
+        self, splitter: ThinkSplitter, reason: object, usage: object, model: object, logprobs: list[float] | None
+    ) -> Reply:
         return Reply(
             content="".join(splitter.content),
             reasoning="".join(splitter.reasoning),
             finish_reason=wire.finish(reason),
             usage=usage_of(usage),
             model=f"{self._provider}:{model or self._name}",
+            logprobs=None if logprobs is None else tuple(logprobs),
         )
 
 
@@ -187,6 +195,7 @@ class _Pieces:
         self.refused = False
         self.usage: object = None
         self.model: object = None
+        self.logprobs: list[float] = []
 
     def take(self, event: dict[str, Any]) -> list[Delta]:
         self.usage = event.get("usage") or (event.get("x_groq") or {}).get("usage") or self.usage
@@ -197,12 +206,20 @@ class _Pieces:
         delta = choice.get("delta") or {}
         visible, hidden = _texts(delta)
         self.finish = choice.get("finish_reason") or self.finish
+        self.logprobs += _logprobs(choice)
         self.refused = self.refused or bool(delta.get("refusal"))
         deltas = [Delta(hidden, "reasoning")] if hidden else []
         if hidden:
             self.splitter.reasoning.append(hidden)
             self.splitter.done = True
         return deltas + (self.splitter.feed(visible) if visible else [])
+
+
+def _logprobs(choice: Mapping[str, Any]) -> list[float]:
+    """Of the tokens of a reply or of a piece of it; empty where they, or those of the rivals, are not told."""
+    tokens = (choice.get("logprobs") or {}).get("content") or []
+    told = ((token["logprob"], token.get("top_logprobs")) for token in tokens)
+    return [wire.among(chosen, (each["logprob"] for each in top)) for chosen, top in told if top]
 
 
 def _texts(message: Mapping[str, Any]) -> tuple[str, str]:

@@ -10,9 +10,9 @@ same values, or a function from a `Request` to a line):
         say: <final_answer>3</final_answer>
 
 Rules come before turns, turns before replies. Each line is a text; or a mapping with `content`, `reasoning`,
-`finish_reason`, `usage`, `delay` (seconds); or a list, of which the seed draws one; or a fault, `{error: rate_limit,
-status: 429, retry_after: 2, times: 1, then: line}`, which the first `times` asks of a conversation run into (each one
-does without `times`).
+`finish_reason`, `usage`, `logprobs`, `delay` (seconds); or a list, of which the seed draws one; or a fault, `{error:
+rate_limit, status: 429, retry_after: 2, times: 1, then: line}`, which the first `times` asks of a conversation run into
+(each one does without `times`).
 """
 
 import asyncio
@@ -42,6 +42,7 @@ class Said(BaseModel):
     reasoning: str = ""
     finish_reason: FinishReason = "stop"
     usage: Usage = Usage()
+    logprobs: tuple[float, ...] | None = None
     delay: float = 0.0
 
 

@@ -5,13 +5,15 @@ ready-made pieces, not an encoding of everything said so far.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from openstrawberry.chat import FinishReason, Message
+from openstrawberry.chat import TOP_LOGPROBS, FinishReason, Message
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_LEAST = -100.0  # stands for all that is less likely: a file of JSON holds no infinity
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
     "completed": "stop",
@@ -71,6 +73,13 @@ def total(*parts: object) -> int | None:
     """The sum of the counts that are there, None if the first is not."""
     counts = [count(part) for part in parts]
     return None if counts[0] is None else sum(part or 0 for part in counts)
+
+
+def among(chosen: float, likeliest: Iterable[float]) -> float:
+    """The logarithm of a token's probability among the likeliest at its place, from theirs; see `Reply.logprobs`."""
+    chosen, *others = (min(each, 0.0) if each > _LEAST else _LEAST for each in (chosen, *likeliest))
+    top = sorted(others, reverse=True)[:TOP_LOGPROBS]
+    return round(chosen - math.log(sum(map(math.exp, top if chosen in top else [*top, chosen]))), 4)
 
 
 def split_system(messages: tuple[Message, ...]) -> tuple[list[str], tuple[Message, ...]]:
