@@ -8,7 +8,7 @@ more turns), the newest line wins.
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ create table if not exists traces (
     problem text not null, question text not null, sample integer not null, model text not null,
     strategy text not null, stop text not null, status text not null, turns integer not null,
     max_turns integer not null, difficulty real not null, input integer not null, cached integer not null,
-    output integer not null, seconds real not null, cost real not null, error text not null);
+    output integer not null, seconds real not null, cost real not null, error text not null, answer text not null);
+create index if not exists in_order on traces (file desc, offset);
 """
-_COLUMNS = 20
+_COLUMNS = 21
 FINISHED = f"stop not in ({', '.join(repr(stop) for stop in sorted(OWED))})"  # of the table `traces`
 
 
@@ -95,6 +96,7 @@ class Index:
             trace.seconds,
             trace.cost_usd,
             trace.error.message,
+            trace.answer,
         )
         self._db.execute(f"replace into traces values ({','.join('?' * _COLUMNS)})", row)
         self._db.execute("replace into files values (?, ?)", (place.file, place.offset + place.length))
@@ -117,9 +119,16 @@ class Index:
             "from traces order by file desc, offset"
         )
 
-    def query(self, sql: str) -> list[tuple[object, ...]]:
-        """Rows of a read-only question to the table `traces`."""
-        return self._db.execute(sql).fetchall()
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a read-only question to the tables `traces` and, once `overlay` was called, `later`."""
+        return self._db.execute(sql, values).fetchall()
+
+    def overlay(self, statuses: Iterable[tuple[str, str]]) -> None:
+        """(trace id, status) of later verdicts, as the table `later` of this connection."""
+        self._db.executescript(
+            "drop table if exists temp.later; create temp table later (id text primary key, status text not null)"
+        )
+        self._db.executemany("insert into temp.later values (?, ?)", statuses)
 
     def close(self) -> None:
         """Commits and closes."""
