@@ -32,6 +32,7 @@ ORDER = [
     "training",
     "evaluation",
     "bootstrap",
+    "ui",
     "doctor",
     "cli",
     "__main__",

@@ -68,6 +68,9 @@ class Wanted:
         return ("where " + " and ".join(parts) if parts else ""), values
 
 
+EVERYTHING = Wanted()
+
+
 @dataclass(frozen=True, slots=True)
 class Row(Entry):
     """What a list shows of a trace. Tokens and dollars: -1 is unknown."""
@@ -119,12 +122,12 @@ class Browser:
         self._index.catch_up(repair=False)
         self._index.overlay((id_, row["status"]) for id_, row in self._shelf.verdicts.items() if "status" in row)
 
-    def count(self, wanted: Wanted = Wanted()) -> int:
+    def count(self, wanted: Wanted = EVERYTHING) -> int:
         """How many traces fit."""
         where, values = wanted.sql
         return int(self._index.query(f"select count(*) {_FROM} {where}", values)[0][0])
 
-    def page(self, wanted: Wanted = Wanted(), *, start: int = 0, size: int = 50, order: Order = "file") -> list[Row]:
+    def page(self, wanted: Wanted = EVERYTHING, *, start: int = 0, size: int = 50, order: Order = "file") -> list[Row]:
         """`size` of the traces that fit, from number `start`."""
         where, values = wanted.sql
         tail = f"{where} order by {_ORDERS[order]} limit ? offset ?"
@@ -141,7 +144,7 @@ class Browser:
         found = self._index.query(f"select {_COLUMNS} {_FROM} {where}", [len(trace_id), trace_id])
         return _row(found[0]) if len(found) == 1 else None
 
-    def tally(self, *by: Literal["model", "strategy", "difficulty"]) -> list[Tally]:
+    def tally(self, *by: Literal["model", "strategy", "family", "difficulty"]) -> list[Tally]:
         """Finished traces per value of these columns."""
         names = ", ".join(by)
         sums = f"sum({STATUS} = 'correct'), count(*), sum(max(output, 0)), sum(max(input, 0)), sum(cost), min(cost)"

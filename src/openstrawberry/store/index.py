@@ -22,10 +22,11 @@ create table if not exists traces (
     problem text not null, question text not null, sample integer not null, model text not null,
     strategy text not null, stop text not null, status text not null, turns integer not null,
     max_turns integer not null, difficulty real not null, input integer not null, cached integer not null,
-    output integer not null, seconds real not null, cost real not null, error text not null, answer text not null);
+    output integer not null, seconds real not null, cost real not null, error text not null, answer text not null,
+    family text not null);
 create index if not exists in_order on traces (file desc, offset);
 """
-_COLUMNS = 21
+_COLUMNS = 22
 FINISHED = f"stop not in ({', '.join(repr(stop) for stop in sorted(OWED))})"  # of the table `traces`
 
 
@@ -97,6 +98,7 @@ class Index:
             trace.cost_usd,
             trace.error.message,
             trace.answer,
+            _family(trace),
         )
         self._db.execute(f"replace into traces values ({','.join('?' * _COLUMNS)})", row)
         self._db.execute("replace into files values (?, ?)", (place.file, place.offset + place.length))
@@ -138,6 +140,15 @@ class Index:
 
 def _holds_traces(name: str) -> bool:
     return name.startswith(("traces-", "failed-"))
+
+
+def _family(trace: Trace) -> str:
+    """Among which problems difficulties can be compared: the family that it names, else its source."""
+    try:
+        family = json.loads(trace.problem.metadata or "{}").get("family")
+    except (ValueError, AttributeError):
+        family = None
+    return family if isinstance(family, str) else trace.problem.source
 
 
 def _max_turns(trace: Trace) -> int:
