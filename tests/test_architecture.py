@@ -36,6 +36,7 @@ ORDER = [
     "training",
     "evaluation",
     "bootstrap",
+    "ui",
     "doctor",
     "cli",
     "__main__",

@@ -15,7 +15,19 @@ import typer
 from typer.exceptions import TyperException
 
 from openstrawberry import __version__
-from openstrawberry.cli import ask, bootstrap, doctor, evaluate, evolve, generate, problems, select, training, verify
+from openstrawberry.cli import (
+    ask,
+    bootstrap,
+    doctor,
+    evaluate,
+    evolve,
+    generate,
+    problems,
+    select,
+    training,
+    verify,
+    view,
+)
 from openstrawberry.errors import Interrupted, OutputError, StrawberryError, UsageError
 
 SET_UP_ERROR, USAGE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
@@ -38,6 +50,7 @@ app.command("train-dpo")(training.dpo)
 app.command("train-sft")(training.sft)
 app.command("bootstrap")(bootstrap.command)
 app.command("eval")(evaluate.command)
+app.command("view")(view.command)
 app.command("doctor")(doctor.command)
 
 

@@ -60,7 +60,7 @@ class Entry:
     turns: int
     difficulty: float
     place: Place
-    hinted: bool = False
+    hinted: bool
 
 
 class Shelf:
@@ -73,7 +73,7 @@ class Shelf:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.run = read_run(path)
-        self._verdicts = _verdicts(path)
+        self.verdicts = _verdicts(path)
 
     def entries(self) -> Iterator[Entry]:
         """Every trace's newest line, in file order."""
@@ -81,7 +81,7 @@ class Shelf:
         try:
             index.catch_up(repair=False)
             for id_, problem, question, sample, stop, status, turns, difficulty, hinted, *place in index.rows():
-                later = self._verdicts.get(id_, {}).get("status", status)
+                later = self.verdicts.get(id_, {}).get("status", status)
                 yield Entry(id_, problem, question, sample, stop, later, turns, difficulty, Place(*place), bool(hinted))
         finally:
             index.close()
@@ -91,7 +91,7 @@ class Shelf:
         with (self.path / entry.place.file).open("rb") as file:
             file.seek(entry.place.offset)
             trace = Trace.model_validate_json(file.read(entry.place.length))
-        later = self._verdicts.get(trace.id)
+        later = self.verdicts.get(trace.id)
         return trace.model_copy(update={"verdict": trace.verdict.model_copy(update=later)}) if later else trace
 
 
