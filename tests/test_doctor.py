@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -122,6 +123,9 @@ def test_the_embedded_model_answers_without_being_named() -> None:
     assert (findings["berry"].state, findings["berry"].asked) == ("ready", "")
     assert findings["berry"].latency_s is not None
     assert findings["hf"].latency_s is None
+    told = findings["hf"].state, findings["hf"].detail
+    installed = all(find_spec(package) for package in ("torch", "transformers"))
+    assert told == (("ready", "") if installed else ("not installed", 'run pip install "openstrawberry[hf]"'))
 
 
 @pytest.mark.parametrize(
@@ -142,8 +146,9 @@ def test_the_embedded_model_answers_without_being_named() -> None:
         ),
         ({"x-ratelimit-limit-requests": "5", "content-type": "text/html", "x-ratelimit-reset-tokens": "6ms"}, {}),
         ({"x-ratelimit-limit-requests": "many", "x-ratelimit-remaining-requests": "-1"}, {}),
+        ({"x-ratelimit-limit-requests": "9" * 5000, "x-ratelimit-remaining-requests": "9" * 5000}, {}),
     ],
-    ids=["openai", "anthropic", "cerebras", "half", "odd"],
+    ids=["openai", "anthropic", "cerebras", "half", "odd", "endless"],
 )  # fmt: skip
 def test_limits_are_read_from_each_providers_headers(headers: dict[str, str], told: dict[str, str]) -> None:
     assert left_of(headers, "openai") == told

@@ -89,6 +89,16 @@ def test_an_unknown_price_stays_unknown_and_a_key_is_not_needed() -> None:
         estimate(RunConfig(model="opnai:gpt-5-mini"), NONE, PROBLEMS)
 
 
+def test_batches_cost_half_and_one_unknown_price_among_several_makes_the_sum_unknown() -> None:
+    live = estimate(RunConfig(model="openai:gpt-5-mini"), NONE, PROBLEMS).about
+    batch = estimate(RunConfig(model="openai:gpt-5-mini", engine="batch"), NONE, PROBLEMS).about
+    assert live.usd is not None
+    assert batch.usd == pytest.approx(live.usd / 2)
+    both = estimate(RunConfig(model="openai:gpt-5-mini, compat:x@http://127.0.0.1:1/v1"), NONE, PROBLEMS)
+    assert both.spec == "openai:gpt-5-mini,compat:x@http://127.0.0.1:1/v1"
+    assert both.about.usd is None
+
+
 def test_sampling_that_stops_by_itself_may_draw_one_sample_of_each_problem(tmp_path: Path) -> None:
     config = priced(tmp_path).model_copy(update={"until_decided": True, "samples": 20})
     found = estimate(config, NONE, PROBLEMS)

@@ -13,7 +13,7 @@ import pytest
 
 from openstrawberry.config import RunConfig
 from openstrawberry.errors import SetupError
-from openstrawberry.generate import Run
+from openstrawberry.generate import FIRST_WAVE, Run
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
 from openstrawberry.store.reading import read_traces
@@ -210,3 +210,54 @@ def test_the_flag_for_requests_a_minute_paces_a_run(tmp_path: Path) -> None:
 def test_no_model_at_all_is_said_in_one_sentence(tmp_path: Path, spec: str) -> None:
     with pytest.raises(SetupError, match="No model is named: write --model"):
         Run(RunConfig(model=spec, out=tmp_path / "run"), Settings({}))
+
+
+def test_a_wide_run_of_which_nothing_works_does_not_wait_for_all_that_it_has_asked(tmp_path: Path) -> None:
+    asked, refusal = itertools.count(1), Answer.of({"error": {"message": "unknown field"}}, 400)
+    began = time.monotonic()
+    with pytest.raises(SetupError, match="unknown field"):
+        generate(
+            tmp_path,
+            lambda received: refusal if next(asked) <= FIRST_WAVE else replace(refusal, latency=60),
+            problems=2 * FIRST_WAVE,
+            concurrency=2 * FIRST_WAVE,
+        )
+    assert time.monotonic() - began < 55
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_quota_that_is_still_used_up_ends_the_next_command_softly_too(tmp_path: Path) -> None:
+    asked: list[Received] = []
+    empty = Answer.of({"error": {"message": "Daily limit reached."}}, 429, retry_after="7200")
+
+    def until_empty(received: Received) -> Answer:
+        asked.append(received)
+        return FINAL if len(asked) <= 3 else empty
+
+    first = generate(tmp_path, until_empty, problems=10)
+    assert (first.statuses, bool(first.stopped)) == ({"correct": 3}, True)
+    again = generate(tmp_path, lambda received: empty, problems=10)
+    assert "It resumes at" in again.stopped
+    assert again.statuses == {"correct": 3}
+
+
+def test_a_model_that_cannot_be_closed_leaves_no_lock_behind(tmp_path: Path) -> None:
+    async def session() -> None:
+        (tmp_path / "script.yaml").write_text("turns: [<final_answer>3</final_answer>]")
+        config = RunConfig(model=f"scripted:{tmp_path / 'script.yaml'}", out=tmp_path / "run", samples=1)
+        problems = [Problem(question="Question?", answer="3")]
+        run = Run(config, Settings({}), problems=problems)
+        await run.run()
+
+        class Stuck:
+            async def close(self) -> None:
+                raise RuntimeError("it is gone")
+
+        run.verifiers = Stuck()  # type: ignore[assignment]
+        with pytest.raises(RuntimeError, match="it is gone"):
+            await run.close()
+        again = Run(config, Settings({}), problems=problems)
+        assert again.directory.resumed
+        await again.close()
+
+    asyncio.run(session())

@@ -16,6 +16,7 @@ from openstrawberry.models.providers.scripted import ScriptedModel
 from openstrawberry.models.replies import Recorded
 from openstrawberry.prompts import load_prompts
 from openstrawberry.settings import Settings
+from openstrawberry.store.reading import read_run
 from openstrawberry.strategies.strategy import Answer, Ask, Score, Steps, Strategy, Task, gather
 from openstrawberry.trace import Node, Trace
 from openstrawberry.verifiers.catalogue import Verifiers
@@ -65,9 +66,13 @@ def test_what_is_no_process_reward_model_leaves_no_directory(shell: Shell) -> No
 
 
 def test_a_run_without_one_is_still_found_by_what_it_was_before(tmp_path: Path) -> None:
-    run = Run(RunConfig(out=tmp_path / "run"), Settings({}))
-    asyncio.run(run.close())
-    assert "prm" not in run._identity()
+    async def once() -> None:
+        run = Run(RunConfig(out=tmp_path / "run", limit=1, samples=1), Settings({}))
+        await run.run()
+        await run.close()
+
+    asyncio.run(once())
+    assert "prm" not in read_run(tmp_path / "run")["identity"]
 
 
 def test_an_evaluation_hands_it_to_every_row_and_names_it_in_its_command() -> None:
@@ -114,9 +119,9 @@ class TestWithTorch:
             run = Run(config, Settings({}))
             try:
                 await run.run()
-                return str(run._identity()["prm"])
             finally:
                 await run.close()
+            return str(read_run(tmp_path / "run")["identity"]["prm"])
 
         first = asyncio.run(once())
         assert asyncio.run(once()) == first  # goes on, since nothing has changed

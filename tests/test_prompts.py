@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 
 from openstrawberry.errors import SetupError
-from openstrawberry.prompts import load_prompts
-from openstrawberry.strategies.catalogue import STRATEGIES
+from openstrawberry.prompts import filled, load_prompts
+from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
 
 
 @pytest.mark.parametrize("name", STRATEGIES.table)
 @pytest.mark.parametrize("set_name", ["full", "brief"])
 def test_every_strategy_has_both_sets(name: str, set_name: str) -> None:
-    assert load_prompts(name, set_name).entries
+    prompts = load_prompts(name, set_name, uses=open_strategy(name, {}).uses)
+    assert prompts.entries or prompts.others  # one that says nothing itself speaks through others
 
 
 def test_a_users_folder_overrides_by_name_and_the_rest_stays(tmp_path: Path) -> None:
@@ -54,3 +55,8 @@ def test_a_folder_without_prompts_is_refused_not_ignored(tmp_path: Path) -> None
     for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(SetupError, match="--prompts"):
             load_prompts("cot", "full", folder)
+
+
+def test_a_prompt_is_filled_in_one_pass_and_unknown_places_stay() -> None:
+    said = filled("{question} {steps} {other} {}", question="What is {steps}?", steps=r"\1 {question}")
+    assert said == r"What is {steps}? \1 {question} {other} {}"

@@ -8,6 +8,7 @@ import pytest
 from openstrawberry.stats import (
     bootstrap_mean,
     holm,
+    kappa,
     mcnemar,
     noninferior,
     paired_bootstrap,
@@ -173,3 +174,44 @@ def test_mcnemar_rejects_a_true_null_at_most_as_often_as_it_says() -> None:
         second = [random.random() < 0.7 for _ in range(80)]
         rejected += mcnemar(first, second) < 0.05
     assert rejected / 1000 <= 0.05
+
+
+def test_kappa_is_that_of_the_textbook_and_takes_off_what_chance_gives() -> None:
+    # Cohen's kappa of 20 yes-yes, 5 yes-no, 10 no-yes, 15 no-no is 0.4 (the worked example of many textbooks).
+    pairs = [("y", "y")] * 20 + [("y", "n")] * 5 + [("n", "y")] * 10 + [("n", "n")] * 15
+    found = kappa(pairs)
+    assert found is not None
+    assert found.mean == pytest.approx(0.4)
+    assert 0.0 < found.low < 0.25
+    assert 0.55 < found.high < 0.75
+    assert kappa(pairs[::-1]) == found
+    opposite = kappa([("y", "n"), ("n", "y")] * 10)
+    assert opposite is not None
+    assert opposite.mean == pytest.approx(-1)
+
+
+def test_kappa_of_perfect_agreement_keeps_a_width_and_of_one_label_is_unknown() -> None:
+    few, many = kappa([("y", "y"), ("n", "n")] * 3), kappa([("y", "y"), ("n", "n")] * 300)
+    assert few is not None
+    assert many is not None
+    assert (few.mean, many.mean) == (1.0, 1.0)
+    assert few.low < 0.8 < 0.97 < many.low < 1.0
+    assert kappa([("y", "y")] * 9) is None
+    assert kappa([]) is None
+
+
+def test_kappa_counts_problems_and_not_their_samples() -> None:
+    pairs = [("y", "y"), ("n", "y"), ("n", "n"), ("y", "y")]
+    once = kappa(pairs, [1, 2, 3, 4])
+    assert kappa([pair for pair in pairs for _ in range(50)], [n for n in range(4) for _ in range(50)]) == once
+
+
+def test_the_interval_of_kappa_covers_what_it_should() -> None:
+    random, covered, true = Random(0), 0, 0.6  # both marginals one half, so kappa is 2 * agreement - 1
+    for trial in range(150):
+        firsts = [random.choice("yn") for _ in range(60)]
+        pairs = [(one, one if random.random() < (1 + true) / 2 else "ny"["yn".index(one)]) for one in firsts]
+        found = kappa(pairs, resamples=1000, seed=trial)
+        assert found is not None
+        covered += found.low <= true <= found.high
+    assert 0.90 <= covered / 150 <= 0.99

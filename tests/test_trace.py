@@ -2,7 +2,7 @@
 
 import time
 
-from openstrawberry.trace import Tokens, Trace, Tree, title_of
+from openstrawberry.trace import Tokens, Trace, Tree, title_of, turn_of
 from tests.making import make_reply, make_trace
 
 
@@ -58,3 +58,24 @@ def test_turns_count_replies_on_the_way_to_the_answer_only() -> None:
     assert make_trace().turns == 1
     assert [message.role for message in make_trace().chat] == ["user", "assistant"]
     assert make_reply().finish_reason == "stop"
+
+
+def test_a_copy_stands_elsewhere_and_is_paid_for_where_it_was_said() -> None:
+    tree = Tree()
+    shown = tree.add("user", "hint", None, "hint")
+    said = tree.add("assistant", "x", shown, "hint", make_reply("x", reasoning="r", cost_usd=0.5), key="k")
+    asked = tree.add("user", "bare", None)
+    copy = tree.copy(said, asked)
+    assert (copy.content, copy.channel, copy.key, copy.copy_of) == ("x", "main", "k", said)
+    assert [message.content for message in copy.messages] == ["bare", "x"]
+    turns = [turn_of(node) for node in tree.nodes]
+    assert turns[3].copy_of == 1
+    assert [turn.copy_of for turn in turns[:3]] == [-1, -1, -1]
+    assert (turns[3].reasoning, turns[3].model) == ("r", "scripted:test")
+    assert Tokens.total(turn.usage for turn in turns if turn.model) == turns[1].usage
+    assert copy.reply is not None
+    assert copy.reply.cost_usd == 0.0
+    apart = tree.copy(said, asked, content="y", reasoning="z")
+    assert (apart.content, apart.messages[-1].content, apart.messages[-1].reasoning) == ("y", "y", "z")
+    assert said.content == "x"
+    assert tree.copy(asked, None).reply is None

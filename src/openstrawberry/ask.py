@@ -1,6 +1,7 @@
 """One question, asked by itself and kept like any other trace."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.drive import drive
@@ -16,17 +17,22 @@ from openstrawberry.verifiers.verifier import Verdict
 class Asking:
     """One question, asked by itself and recorded in a run directory of its own.
 
-    Without a known `answer` the verdict is `unknown`. `run` may be called again with more turns: what was said is
-    replayed from the record.
+    Without a known `answer` the verdict is `unknown`, unless a judge gives it. `run` may be called again with more
+    turns: what was said is replayed from the record.
     """
 
     def __init__(
         self, config: RunConfig, settings: Settings, question: str, answer: str | None, emit: Emit, stream: bool
     ) -> None:
         problem = problem_of(config, question, answer)
-        checker = None if answer is not None else _Unchecked()
+        checker = None if answer is not None or config.verifier == "judge" else _Unchecked()
         self._problem = problem
         self._run = Run(config, settings, emit, stream, [problem], checker, label="ask")
+
+    @property
+    def path(self) -> Path:
+        """The run directory that the trace is kept in."""
+        return self._run.directory.path
 
     async def run(self, turns: int | None) -> Trace:
         """Makes the trace, with at most `turns` replies."""

@@ -19,6 +19,7 @@ def _scrub(text: object) -> object:
 Text = Annotated[str, BeforeValidator(_scrub)]
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "filter", "unknown"]
+TOP_LOGPROBS = 5
 
 
 class Message(BaseModel):
@@ -53,7 +54,8 @@ class Reply(BaseModel):
     `model` names who answered (`provider:name`), `latency_s` the seconds it took, from sending to the last byte,
     `cost_usd` what it cost in dollars (None: unknown), `saved_usd` how much more it would have cost without the prompt
     cache.
-    `token_ids` and `logprobs` (of the chosen tokens) are there only where the model gives them.
+    `token_ids` are there only where the model gives them. `logprobs` only where they were asked for: of each token, the
+    logarithm of its probability among the `TOP_LOGPROBS` likeliest at its place (and itself).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,7 +78,9 @@ class Request:
 
     `temperature`, `top_p`: None leaves the provider's default. `max_tokens` bounds the reply and is always sent.
     `reasoning`: effort for models that think ("off", "low", "medium", "high"), None leaves the provider's default.
-    `response_schema`: a JSON schema, used where the provider has structured output. `cache_key`: equal for all requests
+    `thoughts`: what the model thinks is wanted in the reply, also where a provider shows it only when asked.
+    `response_schema`: a JSON schema, used where the provider has structured output. `logprobs`: whether the reply must
+    come with log probabilities; a provider that has none raises a SetupError. `cache_key`: equal for all requests
     of one trace whose conversations begin alike, and for the traces that follow it in its slot, so that providers that
     route by it find the cached prefix. `key` is the reply's place in the reply record (see `models/replies.py`); it is
     never sent.
@@ -90,6 +94,8 @@ class Request:
     seed: int | None = None
     response_schema: Mapping[str, Any] | None = field(default=None, hash=False)
     reasoning: str | None = None
+    thoughts: bool = False
+    logprobs: bool = False
     cache_key: str = ""
     key: str = ""
 

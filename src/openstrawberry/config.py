@@ -1,21 +1,30 @@
 """What a run is asked to do: every flag of the command line is a field here, and a key of `--config` YAML."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import SetupError, UsageError
 from openstrawberry.models.model import specs_in, without_address
 from openstrawberry.registry import unknown
+from openstrawberry.strategies.strategy import AskRole
+from openstrawberry.wording import cause, misfit
 
 Settings = TypeVar("Settings", bound=BaseModel)
 MOST_UNTIL_DECIDED = 20  # samples per problem with --until-decided, unless told otherwise
 TRACES_IN_WAVES = 10_000  # at a time with --engine batch, unless told otherwise: what waits costs little
+STEPWISE = frozenset({"strawberry", "critic", "beam", "mcts", "omega", "journey"})  # replies are single steps
 SMALL_MODELS = ("berry",)  # providers whose models get the brief prompts unless told otherwise
+
+Effort = Annotated[
+    Literal["off", "low", "medium", "high"],
+    BeforeValidator(lambda value: "off" if value is False else value),  # as YAML reads a bare `off`
+]
+"""How hard a model that thinks shall think; each provider is asked for it in its own words."""
 
 
 class RunConfig(BaseModel):
@@ -24,6 +33,8 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = "berry"
+    critic_model: str | None = None
+    judge_model: str | None = None
     problems: str = "builtin:demo"
     strategy: str = "strawberry"
     prm: str | None = None
@@ -41,10 +52,11 @@ class RunConfig(BaseModel):
     tokens_per_minute: float | None = Field(default=None, ge=1, le=1e12)
     max_turns: int | None = Field(default=None, ge=1, le=1_000_000)
     final_every: int | None = Field(default=None, ge=0, le=1_000_000)
+    turns: int | None = Field(default=None, ge=1, le=1_000_000)
     temperature: float | None = Field(default=None, ge=0, le=5)
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
-    reasoning: str | None = None
+    reasoning: Effort | None = None
     seed: int = Field(default=0, ge=-(2**62), le=2**62)
     set: dict[str, Any] = Field(default_factory=dict)
     prompts: Path | None = None
@@ -84,9 +96,19 @@ class RunConfig(BaseModel):
         return [spec.partition(":")[0] for spec in specs_in(self.model)]
 
     @property
+    def roles(self) -> dict[AskRole, str]:
+        """The models that were named for a role of their own; the solver plays the others."""
+        named: dict[AskRole, str | None] = {"critic": self.critic_model, "judge": self.judge_model}
+        return {role: spec for role, spec in named.items() if spec is not None}
+
+    @property
     def small(self) -> bool:
-        """Whether a small model takes part, which needs brief prompts and short replies."""
-        return any(provider in SMALL_MODELS for provider in self.providers)
+        """Whether a small model takes part as solver, which needs brief prompts and short replies."""
+        return self.is_small("solver")
+
+    def is_small(self, role: AskRole) -> bool:
+        """Whether a small model takes part in playing `role`."""
+        return any(spec.partition(":")[0] in SMALL_MODELS for spec in specs_in(self.roles.get(role, self.model)))
 
     @property
     def short_model(self) -> str:
@@ -102,44 +124,78 @@ class RunConfig(BaseModel):
 
     @property
     def reply_tokens(self) -> int:
-        """Tokens of the longest reply: as asked for, else 4096; far fewer for a small model, which rambles when lost.
+        """Tokens of the solver's longest reply, see `longest_reply`."""
+        return self.longest_reply("solver")
+
+    def longest_reply(self, role: AskRole) -> int:
+        """Tokens of a reply: as asked for, else 4096; far fewer where a small model plays `role`: it rambles when lost.
 
         With 512 tokens a step, one lost trace of 333 took six times as long as all the others. A step of a sum of 30
         digits has 115 tokens; a chain of thought of the easy sizes fits into 512.
         """
         if self.max_tokens is not None:
             return self.max_tokens
-        if self.small:
-            return 160 if self.strategy == "strawberry" else 512
+        if self.is_small(role):
+            base = self.set.get("base", "strawberry" if self.strategy == "vote" else "")
+            return 160 if self.strategy in STEPWISE or str(base) in STEPWISE else 512
         return 4096
 
     def options_for(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The strategy options: the common flags that the strategy knows, then `--set`."""
-        flags = {"max_turns": self.max_turns, "final_every": self.final_every, "temperature": self.temperature}
+        flags = {
+            "max_turns": self.max_turns,
+            "final_every": self.final_every,
+            "turns": self.turns,
+            "temperature": self.temperature,
+            "max_tokens": self.reply_tokens if self.small else self.max_tokens,
+        }
         known = {name: value for name, value in flags.items() if value is not None and name in fields}
         return {**known, **self.set}
 
 
-def load_config(file: Path | None, flags: Mapping[str, Any]) -> RunConfig:
+def load_config(file: Path | None, flags: Mapping[str, Any], beside: Collection[str] = ()) -> RunConfig:
     """The settings from a YAML file, with the flags that were given on the command line over them.
 
+    `beside`: keys that the file may have for somebody else, such as `json`.
+
     Raises:
-        SetupError: the file cannot be read, a key does not exist, or a value does not fit.
+        SetupError: the file cannot be read.
+        UsageError: a key does not exist, or a value does not fit.
     """
-    filed = _read(file, RunConfig) if file else {}
+    filed = _read(file, RunConfig, beside) if file else {}
     filed_set = filed.get("set") or {}
     if not isinstance(filed_set, dict):
-        raise SetupError(f"`set` in {file} is no list of options: write it as `set: {{key: value}}`.")
+        raise UsageError(f"`set` in {file} is no list of options: write it as `set: {{key: value}}`.")
     return _fit(RunConfig, {**filed, **_given(flags), "set": {**filed_set, **(flags.get("set") or {})}})
 
 
-def load_settings(kind: type[Settings], file: Path | None, flags: Mapping[str, Any]) -> Settings:
+def load_settings(
+    kind: type[Settings], file: Path | None, flags: Mapping[str, Any], beside: Collection[str] = ()
+) -> Settings:
     """Settings of any kind from a YAML file, with the flags that were given on the command line over them.
 
+    `beside`: keys that the file may have for somebody else, such as `json`.
+
     Raises:
-        SetupError: the file cannot be read, a key does not exist, or a value does not fit.
+        SetupError: the file cannot be read.
+        UsageError: a key does not exist, or a value does not fit.
     """
-    return _fit(kind, {**(_read(file, kind) if file else {}), **_given(flags)})
+    return _fit(kind, {**(_read(file, kind, beside) if file else {}), **_given(flags)})
+
+
+def load_switches(file: Path | None, flags: Mapping[str, bool | None]) -> dict[str, bool]:
+    """What a command shows rather than does, such as `json` and `dry_run`: each may be given or stand in the file.
+
+    Raises:
+        SetupError: the file cannot be read.
+        UsageError: a value is neither true nor false.
+    """
+    filed = _keys(file) if file else {}
+    found = {name: filed.get(name) if given is None else given for name, given in flags.items()}
+    for name, value in found.items():
+        if value not in (None, False, True):
+            raise UsageError(f"The value {value!r} of --{name.replace('_', '-')} does not fit: write true or false.")
+    return {name: bool(value) for name, value in found.items()}
 
 
 def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,32 +206,40 @@ def _fit(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
     try:
         return kind(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]).replace("_", "-")
-        raise SetupError(
-            f"The value {first['input']!r} of --{name} does not fit ({first['msg'].lower()}): change it and run again."
-        ) from error
+        place, value, advice = misfit(error)
+        name = ".".join(map(str, place)).replace("_", "-")
+        setting = f"value {value!r} of --{name}" if name else "combination of settings"
+        raise UsageError(f"The {setting} does not fit: {advice}.") from error
 
 
 def parse_sets(pairs: list[str]) -> dict[str, Any]:
     """`key=value` flags as a dictionary; values are read as YAML scalars.
 
     Raises:
-        SetupError: a pair has no `=`.
+        UsageError: a pair has no `=`.
     """
     found: dict[str, Any] = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator or not key:
-            raise SetupError(f"--set {pair!r} cannot be read: write it as --set key=value.")
+            raise UsageError(f"--set {pair!r} cannot be read: write it as --set key=value.")
         try:
             found[key.strip().replace("-", "_")] = yaml.safe_load(value) if value else ""
         except yaml.YAMLError as error:
-            raise SetupError(f"--set {pair!r} cannot be read: put the value in quotes.") from error
+            raise UsageError(f"--set {pair!r} cannot be read: put the value in quotes.") from error
     return found
 
 
-def _read(file: Path, kind: type[BaseModel]) -> dict[str, Any]:
+def _read(file: Path, kind: type[BaseModel], beside: Collection[str]) -> dict[str, Any]:
+    """The settings in a file, without those `beside`."""
+    filed = {key: value for key, value in _keys(file).items() if key not in beside}
+    for key in filed:
+        if key not in kind.model_fields:
+            raise UsageError(unknown(f"setting in {file}", key, [*kind.model_fields, *beside]))
+    return filed
+
+
+def _keys(file: Path) -> dict[str, Any]:
     try:
         filed = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     except FileNotFoundError as error:
@@ -183,11 +247,7 @@ def _read(file: Path, kind: type[BaseModel]) -> dict[str, Any]:
         advice = f"did you mean {near[0]}?" if near else "check the path after --config."
         raise SetupError(f"There is no file {file}: {advice}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SetupError(f"{file} cannot be read ({' '.join(str(error).split())}): fix it and run again.") from error
+        raise SetupError(f"{file} cannot be read ({cause(error)}): fix it and run again.") from error
     if not isinstance(filed, dict):
         raise SetupError(f"{file} holds no settings: write one `flag: value` per line, such as `samples: 8`.")
-    filed = {str(key).replace("-", "_"): value for key, value in filed.items()}
-    for key in filed:
-        if key not in kind.model_fields:
-            raise SetupError(unknown(f"setting in {file}", key, kind.model_fields))
-    return filed
+    return {str(key).replace("-", "_"): value for key, value in filed.items()}

@@ -17,6 +17,8 @@ from openstrawberry.models.headers import DAY, HOUR, MINUTE, limits_told
 from openstrawberry.models.model import Model
 from openstrawberry.models.registry import ProviderState, list_models, open_model, provider_states
 from openstrawberry.settings import Settings
+from openstrawberry.verifiers.levels import Level, weakness
+from openstrawberry.verifiers.sandbox import Sandbox, Uncontained
 
 PATIENCE = 5.0  # seconds that a provider has to list its models
 CALL_PATIENCE = 60.0  # seconds for the tiny call: a local server may have to load the model first
@@ -53,6 +55,18 @@ async def examine(settings: Settings, call: bool = True) -> list[Finding]:
     looked = [_open(found, settings) for found in findings]
     answered = iter(await asyncio.gather(*(_call(each) for each in looked if isinstance(each, _Patient))))
     return [next(answered) if isinstance(each, _Patient) else each for each in looked]
+
+
+async def examine_sandbox() -> tuple[Level, str]:
+    """How code of a model would be contained here (`none`: it is not run), and a sentence on what is missing."""
+    sandbox = Sandbox()
+    try:
+        level = (await sandbox.way()).level
+    except Uncontained as error:
+        return "none", str(error)
+    finally:
+        await sandbox.close()
+    return level, weakness(level)
 
 
 async def _look(provider: ProviderState, settings: Settings) -> Finding:

@@ -2,6 +2,7 @@
 
     StrawberryError               every message is one sentence (or two) that ends in what to do
     ├── SetupError                the command, key, file or config is wrong: the command stops at once, exit code 1
+    │   └── UsageError            an option that does not exist, or a value that it does not take: exit code 2
     ├── Interrupted               somebody pressed Ctrl-C: exit code 130
     ├── OutputError               whoever listens to a run (a terminal, a closed pipe) cannot be told any more
     └── ProviderError             one call to a model failed: `kind` says how, `retryable` whether to try again
@@ -32,11 +33,20 @@ SETUP_KINDS: frozenset[str] = frozenset({"auth", "not_found", "connection", "quo
 
 
 class StrawberryError(Exception):
-    """Base of everything this package raises on purpose. `str(error)` is fit to be shown to a user."""
+    """Base of everything this package raises on purpose. `str(error)` is fit to be shown to a user.
+
+    `unbilled`: whether the call that ended in it certainly cost nothing.
+    """
+
+    unbilled = False
 
 
 class SetupError(StrawberryError):
     """The command cannot start or go on: wrong arguments, files, keys or configuration."""
+
+
+class UsageError(SetupError):
+    """The command is not written as it must be: an option, a setting in `--config`, or the value of one."""
 
 
 class Interrupted(StrawberryError):

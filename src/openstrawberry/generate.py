@@ -12,34 +12,38 @@ from typing import Any
 from openstrawberry.calls import Calls
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.drive import Checker, Sampling, Setting, drive
-from openstrawberry.engine.events import Batched, Emit, Event, Retried, TraceEnded, ignore
+from openstrawberry.engine.events import Batched, Emit, Event, Retried, TraceEnded, Warned, ignore
 from openstrawberry.engine.plan import Plan
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import OutputError, ProviderError, SetupError
 from openstrawberry.models.budget import Budget
-from openstrawberry.models.model import without_address
 from openstrawberry.models.prm import open_reward
+from openstrawberry.models.replies import Recorded
 from openstrawberry.models.retry import RetryPolicy
-from openstrawberry.pieces import problems_of, prompts_of, strategy_of, versions
-from openstrawberry.problems.families import recognise
-from openstrawberry.problems.load import is_local
+from openstrawberry.pieces import (
+    count_problems,
+    identity_of,
+    judge_prompts,
+    open_judge,
+    problems_of,
+    prompts_of,
+    strategy_of,
+    versions,
+)
 from openstrawberry.problems.problem import Problem
 from openstrawberry.selection.deciding import Decider
 from openstrawberry.selection.difficulty import Band
 from openstrawberry.settings import Settings
+from openstrawberry.store.fitting import refuse_run
 from openstrawberry.store.reading import new_path, read_traces, unfinished
 from openstrawberry.store.run import RunDirectory, digest_of
 from openstrawberry.store.summary import Summary, summarise
 from openstrawberry.verifiers.catalogue import Verifiers
+from openstrawberry.verifiers.judge import Judge
+from openstrawberry.wording import cause
 
 FIRST_WAVE = 64  # traces that may fail before a new run is said to be set up wrongly
 STOPPING = ("quota", "budget")  # kinds of failure that every further trace would run into
-
-BERRY_ONLY_KNOWS = (
-    "berry, the embedded model, only knows how to count a letter in a word and to add two whole numbers, asked like "
-    '"How many r\'s are in strawberry?" or "What is 48 + 67?": for anything else name a real model with --model, such '
-    "as ollama:mistral, openai:gpt-5-mini or anthropic:claude-sonnet-4-5."
-)
 
 
 class Run:
@@ -69,34 +73,41 @@ class Run:
         plan: Plan | None = None,
     ) -> None:
         self.config = config
+        self._command = label or "generate"
         self._given = problems
         self.strategy = strategy_of(config)
         self.prompts = prompts_of(config, self.strategy)
         self.skipped_rows: list[str] = []
-        self.total = self._count()
+        self.total = count_problems(config, problems, self.skipped_rows.append)
         self._emit = emit
         self.scorer = open_reward(config.prm) if config.prm is not None else None
         self.calls = Calls(config, settings, policy, plan)
-        self.verifiers = Verifiers(forced=config.verifier or "")
-        identity = self._identity()
+        self.verifiers = Verifiers(config.verifier or "", {"judge": self._judge}, self._warned)
+        if config.verifier == "judge":
+            judge_prompts(config)  # a rubric that cannot be read is found now
+        # A scorer only where there is one, so that runs without it are still found by what they were before.
+        scored = {"prm": self.scorer.fingerprint} if self.scorer is not None else {}
+        identity = identity_of(config, self.strategy, self.prompts, {**self.calls.identity, **scored})
         digest = digest_of(identity)
         begins = bool(label) or config.fresh
         path = config.out or (None if begins else unfinished(config.home, digest, config.problems))
         path = path or new_path(config.home, *filter(None, (label, config.short_model, self.strategy.name)))
-        if config.fresh and (path / "run.json").exists():
-            raise SetupError(
-                f"{path} holds a run already, and --fresh asks for a new one: "
-                "choose another folder with --out, or leave out --fresh to go on with this one."
-            )
+        if config.fresh:
+            refuse_run(path)
         self.directory = RunDirectory(path, identity, self._document())
         self.stopped = ""
-        self.model = self.calls.recorded(self.directory, self._retried, self._tell)
+        try:
+            self.models = self.calls.models(self.directory, self._retried, self._tell)
+        except SetupError:
+            self.directory.abandon()
+            raise
         self.setting = Setting(
             strategy=self.strategy,
             prompts=self.prompts,
-            models={"solver": self.model},
+            models=self.models,
             checker=checker or self.verifiers,
             sampling=Sampling(config.temperature, config.top_p, config.reply_tokens, config.reasoning),
+            longest={role: config.longest_reply(role) for role in self.models},
             seed=config.seed,
             identity=digest,
             stream=stream,
@@ -170,7 +181,8 @@ class Run:
     async def close(self) -> None:
         """Waits for the disk and releases model, verifiers and directory."""
         try:
-            await self.model.close()
+            for model in set(self.models.values()):
+                await model.close()
             if self.scorer is not None:
                 await self.scorer.close()
             await self.verifiers.close()
@@ -184,11 +196,15 @@ class Run:
     def summary(self) -> Summary:
         """The state of the directory now."""
         found = summarise(self.directory)
-        asked, replayed = self.model.asked, self.model.replayed
+        asked = sum(model.asked for model in set(self.models.values()))
+        replayed = sum(model.replayed for model in set(self.models.values()))
         found = replace(found, made=self._made, replies_asked=asked, replies_replayed=replayed, stopped=self.stopped)
         if self._decider is not None:
             found.saved_traces, found.saved_calls = self._decider.saved()
         return found
+
+    def _judge(self) -> Judge:
+        return open_judge(self.setting.model("judge"), self.config)
 
     def _owed(self, samples: Sequence[int], wanted: Container[str] | None = None) -> Iterator[tuple[Problem, int]]:
         max_turns = getattr(self.strategy, "max_turns", 0)
@@ -201,17 +217,10 @@ class Run:
                     self._under_way.add(trace_id)
                     yield problem, sample
 
-    def _count(self) -> int | None:
-        """Reads a source on this machine through once, so that a bad row is found before anything is paid for."""
-        if self._given is None and not is_local(self.config.problems):
-            return None
-        total, known = 0, self.config.providers != ["berry"]
-        for problem in self.problems(on_bad_row=self.skipped_rows.append):
-            total += 1
-            known = known or recognise(problem.question) is not None
-        if not known:
-            raise SetupError(BERRY_ONLY_KNOWS)
-        return total
+    @property
+    def model(self) -> Recorded:
+        """The solver."""
+        return self.models["solver"]
 
     @property
     def batches(self) -> int:
@@ -230,33 +239,22 @@ class Run:
             self._emit(event)
         except (OSError, ValueError) as error:  # a closed pipe, or letters that the terminal cannot show
             raise OutputError(
-                f"The output can no longer be written ({error}): run the same command to go on."
+                f"The output can no longer be written ({cause(error)}): run the same command to go on."
             ) from error
 
     def _retried(self, error: ProviderError, attempt: int, wait: float) -> None:
         self.directory.log("retried", error=str(error), kind=error.kind, attempt=attempt, wait_s=round(wait, 3))
         self._tell(Retried(error, attempt, wait))
 
-    def _identity(self) -> dict[str, Any]:
-        config = self.config
-        resumable = set(self.strategy.RESUMABLE)
-        return {
-            "model": without_address(self.calls.spec),
-            "strategy": self.strategy.name,
-            "options": self.strategy.model_dump(exclude=resumable),
-            "prompts": self.prompts.name,
-            "prompt_digest": self.prompts.digest,
-            "temperature": config.temperature,
-            "top_p": config.top_p,
-            "max_tokens": config.reply_tokens,
-            "reasoning": config.reasoning,
-            "seed": config.seed,
-            "num_ctx": config.num_ctx,
-            "weights": self.calls.weights,
-            # Only where there is one, so that runs without it are still found by what they were before.
-            **({"prm": self.scorer.fingerprint} if self.scorer is not None else {}),
-        }
+    def _warned(self, text: str) -> None:
+        self.directory.log("warning", text=text)
+        self._tell(Warned(text))
 
     def _document(self) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(self.config.model_dump_json())
-        return {**config, "options": self.strategy.model_dump(), "versions": versions(self.config)}
+        return {
+            **config,
+            "command": self._command,
+            "options": self.strategy.model_dump(),
+            "versions": versions(self.config),
+        }

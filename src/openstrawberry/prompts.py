@@ -6,6 +6,7 @@ A file holds one or more *sets* (`full` for large models, `brief` for small ones
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import SetupError, UsageError
+from openstrawberry.wording import cause
 
 _PACKAGE = Path(__file__).parent
 _SHIPPED = (_PACKAGE / "prompt_texts", _PACKAGE.parent.parent / "prompts")  # inside the wheel; in a checkout
@@ -56,6 +58,11 @@ class PromptSet:
         return hashlib.sha256("".join(json.dumps(each, sort_keys=True) for each in said).encode()).hexdigest()[:16]
 
 
+def filled(text: str, **parts: str) -> str:
+    """`text` with each `{name}` replaced by its part, in one pass: what stands in a part is never filled in itself."""
+    return re.sub(r"\{(\w+)\}", lambda place: parts.get(place[1], place[0]), text)
+
+
 def load_prompts(strategy: str, set_name: str, folder: Path | None = None, uses: Iterable[str] = ()) -> PromptSet:
     """Read the set `set_name` of `strategy` from `folder`, else from the shipped texts.
 
@@ -78,9 +85,8 @@ def _read(path: Path, set_name: str) -> PromptSet:
     try:
         sets = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise SetupError(f"The prompt file {path} cannot be read ({reason}): fix it and run again.") from error
+        raise SetupError(f"The prompt file {path} cannot be read ({cause(error)}): fix it and run again.") from error
     if not isinstance(sets, dict) or not isinstance(sets.get(set_name), dict):
         known = ", ".join(sorted(map(str, sets))) if isinstance(sets, dict) else "none"
-        raise SetupError(f"The prompt file {path} has no set {set_name!r}: choose one of {known} with --prompt-set.")
+        raise UsageError(f"The prompt file {path} has no set {set_name!r}: choose one of {known} with --prompt-set.")
     return PromptSet(f"{path.stem}/{set_name}", sets[set_name])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Registry:
         """Import what `name` stands for.
 
         Raises:
-            SetupError: there is no such name; the nearest one is offered.
+            UsageError: there is no such name; the nearest one is offered.
         """
         if name in self.table:
             module, attribute = self.table[name].split(":")
@@ -38,7 +38,7 @@ class Registry:
         for point in entry_points(group=self.group):
             if point.name == name:
                 return point.load()
-        raise SetupError(unknown(self.kind, name, self.names()))
+        raise UsageError(unknown(self.kind, name, self.names()))
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

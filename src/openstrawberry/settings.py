@@ -12,6 +12,7 @@ from pathlib import Path
 from dotenv import dotenv_values, find_dotenv
 
 from openstrawberry.errors import SetupError
+from openstrawberry.wording import cause
 
 
 class Settings:
@@ -27,7 +28,7 @@ class Settings:
         try:
             filed = dotenv_values(path) if path else {}
         except (OSError, UnicodeDecodeError) as error:
-            raise SetupError(f"The file {path} cannot be read ({error}): fix or remove it.") from error
+            raise SetupError(f"The file {path} cannot be read ({cause(error)}): fix or remove it.") from error
         merged = {name: value for name, value in filed.items() if value is not None}
         return cls({**merged, **os.environ})
 

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import comb, fsum, inf, sqrt
+from typing import Any
 
 Z95 = 1.959963984540054  # the normal quantile of a two-sided 95% interval
 RESAMPLES = 10_000
@@ -177,6 +178,59 @@ def sign_flip(differences: Sequence[float], *, resamples: int = 20_000, seed: in
     ups = np.random.default_rng(seed).binomial(counts, 0.5, size=(resamples, len(counts)))
     drawn = np.abs((2 * ups - counts) @ unique)
     return (int(np.count_nonzero(drawn >= seen)) + 1) / (resamples + 1)
+
+
+def kappa(
+    pairs: Sequence[tuple[str, str]],
+    clusters: Sequence[Hashable] | None = None,
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval | None:
+    """Cohen's kappa of two raters (Cohen 1960), with a percentile bootstrap interval.
+
+    Agreement beyond chance: 1 where they always agree, 0 where they do as often as independent raters who use each
+    label as often would.
+
+    Args:
+        pairs: the labels that both gave, for one item each.
+        clusters: the problem that each item belongs to; each problem weighs the same, and is drawn as a whole.
+
+    Returns:
+        None without items, and where both give all of them one label: then chance explains everything. The pool that is
+        drawn from has two pseudo-problems beside the real ones, one of perfect agreement and one of chance, both with
+        the labels as frequent as they are: so the interval has a width also where all agree, as in `bootstrap_mean`.
+    """
+    import numpy as np
+
+    labels = sorted({label for pair in pairs for label in pair})
+    tables: dict[Hashable, Any] = {}
+    for (one, other), cluster in zip(pairs, clusters or range(len(pairs)), strict=True):
+        table = tables.setdefault(cluster, np.zeros((len(labels), len(labels))))
+        table[labels.index(one), labels.index(other)] += 1
+    if len(labels) < 2:
+        return None
+    real = np.stack([table / table.sum() for table in tables.values()])
+    mean = real.mean(axis=0)
+    rows, columns = mean.sum(axis=1), mean.sum(axis=0)
+    pseudo = np.stack([np.diag((rows + columns) / 2), np.outer(rows, columns)])
+    unique, counts = np.unique(np.concatenate([real, pseudo]).round(12), axis=0, return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(counts.sum(), counts / counts.sum(), size=resamples)
+    values = _kappas(np.tensordot(drawn, unique, axes=1) / counts.sum())
+    low, high = np.quantile(values, ((1 - level) / 2, (1 + level) / 2))
+    point = float(_kappas(mean[None])[0])
+    return Interval(point, min(float(low), point), max(float(high), point))
+
+
+def _kappas(tables: Any) -> Any:
+    """Kappa of each table of shares; 1 where there is only one label and so nothing to disagree on."""
+    import numpy as np
+
+    agreed = np.trace(tables, axis1=1, axis2=2)
+    chance = (tables.sum(axis=2) * tables.sum(axis=1)).sum(axis=1)
+    room = 1 - chance
+    return np.where(room > 1e-12, (agreed - chance) / np.where(room > 1e-12, room, 1), 1.0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

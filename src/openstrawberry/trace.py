@@ -21,16 +21,20 @@ from openstrawberry.problems.problem import Problem
 
 SCHEMA = 1
 UNKNOWN = -1
-Channel = Literal["main", "critic", "judge"]
+Channel = Literal["main", "critic", "judge", "hint"]  # hint: what was said by a model that was shown the answer
 Stop = Literal["final_answer", "max_turns", "budget", "error", "refused", "truncated"]
 OWED: frozenset[str] = frozenset({"error", "budget"})  # stops after which a trace is to be made again
 _TAG = re.compile(r"</?[a-z_]{1,40}>", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s")
+_JSON_TITLE = re.compile(r'\{\s*"title"\s*:\s*"((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(eq=False)
 class Node:
-    """One turn in the tree. Set once when it is added, except `value`, `visits` and `prior`, which a search updates."""
+    """One turn in the tree. Set once when it is added, except `value`, `visits` and `prior`, which a search updates.
+
+    `copy_of`: the turn that this one repeats elsewhere in the tree (see `Tree.copy`).
+    """
 
     index: int
     role: Role
@@ -42,6 +46,7 @@ class Node:
     value: float = 0.0
     visits: int = 0
     prior: float = 0.0
+    copy_of: "Node | None" = None
 
     @property
     def finish_reason(self) -> str:
@@ -96,9 +101,26 @@ class Tree:
         self.nodes.append(node)
         return node
 
+    def copy(self, node: Node, parent: Node | None, content: str | None = None, reasoning: str | None = None) -> Node:
+        """The same turn after another parent and in its channel, or with its texts told apart in another way.
+
+        A reply was paid for once: tokens and dollars stay with the original, where `copy_of` points.
+        """
+        content = node.content if content is None else content
+        reply = node.reply
+        if reply is not None:
+            reasoning = reply.reasoning if reasoning is None else reasoning
+            free = {"usage": Usage(), "latency_s": 0.0, "cost_usd": 0.0, "saved_usd": None}
+            reply = reply.model_copy(update={"content": content, "reasoning": reasoning, **free})
+        copied = self.add(node.role, content, parent, parent.channel if parent else "main", reply, node.key)
+        copied.copy_of = node
+        return copied
+
 
 class Turn(BaseModel):
-    """One line of `Trace.messages`. `parent` is an index into the list, -1 for a root. Token counts: -1 is unknown."""
+    """One line of `Trace.messages`. `parent` and `copy_of` are indices into the list, -1 for none: the turn before, and
+    the one that this repeats, where its tokens are counted. Token counts: -1 is unknown.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -116,6 +138,7 @@ class Turn(BaseModel):
     value: float = 0.0
     visits: int = 0
     prior: float = 0.0
+    copy_of: int = -1
 
 
 class Tokens(BaseModel):
@@ -207,9 +230,31 @@ class Trace(BaseModel):
         return self.verdict.status == "correct"
 
     @property
+    def solved(self) -> bool:
+        """Whether the model got it right without having been shown the answer."""
+        return self.correct and not self.hinted
+
+    @property
     def turns(self) -> int:
-        """Replies on the way to the answer (side conversations and abandoned branches not counted)."""
-        return sum(self.messages[index].role == "assistant" for index in self.path)
+        """Replies on the way to the answer (side conversations and abandoned branches not counted).
+
+        Turns put into a model's mouth (few-shot examples, an opening) are none, unless the trace names no model at all.
+        """
+        replies = [self.messages[index] for index in self.path if self.messages[index].role == "assistant"]
+        return sum(bool(turn.model) for turn in replies) or len(replies)
+
+    @property
+    def hinted(self) -> bool:
+        """Whether its way to the answer was found by a model that had been shown the answer."""
+        copied = (self.messages[index].copy_of for index in self.path)
+        return any(self.messages[index].channel == "hint" for index in copied if index >= 0)
+
+    @property
+    def composed(self) -> bool:
+        """Whether its last reply was put together by the strategy out of what models wrote elsewhere in the tree."""
+        last = self.messages[self.path[-1]] if self.path else None
+        by_nobody = last is not None and last.role == "assistant" and not last.model
+        return by_nobody and any(turn.model for turn in self.messages)
 
     @property
     def chat(self) -> Iterator[Message]:
@@ -246,13 +291,16 @@ def turn_of(node: Node) -> Turn:
         value=node.value,
         visits=node.visits,
         prior=node.prior,
+        copy_of=node.copy_of.index if node.copy_of else -1,
     )
 
 
 def title_of(content: str, limit: int = 60) -> str:
-    """The turn's own `<turn_title>`, else its first sentence, cut to `limit` characters."""
+    """The turn's own `<turn_title>` or JSON title, else its first sentence, cut to `limit` characters."""
     opened = content.rfind("<turn_title>")
     own = content[opened + len("<turn_title>") :][:500].partition("</turn_title>")[0].strip() if opened >= 0 else ""
+    if not own and (titled := _JSON_TITLE.search(content[:500])):
+        own = titled[1].replace('\\"', '"').strip()
     text = own or _TAG.sub(" ", content[:2000])
     line = next((part.strip() for part in text.splitlines() if part.strip()), "")
     title = line if own else _SENTENCE_END.split(line, maxsplit=1)[0]

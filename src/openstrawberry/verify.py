@@ -1,30 +1,49 @@
-"""Checks finished traces again and keeps the new verdicts beside them, in `verdicts-<verifier>.jsonl`."""
+"""Checks finished traces again and keeps the new verdicts beside them, in `verdicts-<verifier>.jsonl`.
+
+Most verifiers call no model. `judge` does, under the run's own record and ledger: whatever it was asked about this run
+before, by `generate` or by an earlier `verify`, is replayed for nothing.
+"""
 
 import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from openstrawberry.errors import SetupError
+from openstrawberry.calls import Calls
+from openstrawberry.config import RunConfig
+from openstrawberry.engine.events import ignore
+from openstrawberry.errors import ProviderError, SetupError
+from openstrawberry.models.replies import Recorded
+from openstrawberry.pieces import open_judge
+from openstrawberry.settings import Settings
 from openstrawberry.store.reading import read_run, read_traces
-from openstrawberry.trace import Trace
+from openstrawberry.store.run import RunDirectory
+from openstrawberry.trace import Checked, Trace
 from openstrawberry.verifiers.catalogue import Verifiers
 from openstrawberry.verifiers.extract import extract
-from openstrawberry.verifiers.verifier import Verdict
+from openstrawberry.wording import cause
 
 _AT_ONCE = 256
+_ENDING = ("budget", "quota")  # kinds of failure that every further call would run into
 
 
 @dataclass
 class Recheck:
-    """What came of it: how many traces moved from one status to another."""
+    """What came of it: how many traces moved from one status to another.
+
+    `failed`: traces that keep their verdict because the judge could not be asked about them; `error`: the first reason.
+    `asked`: replies that the judge gave now.
+    """
 
     file: Path
     moves: Counter[tuple[str, str]] = field(default_factory=Counter)
+    failed: int = 0
+    error: str = ""
+    asked: int = 0
 
     @property
     def changed(self) -> int:
@@ -32,49 +51,128 @@ class Recheck:
         return sum(count for (before, after), count in self.moves.items() if before != after)
 
 
-async def recheck(run: Path, verifier: str | None) -> Recheck:
+@dataclass(frozen=True)
+class JudgeCalls:
+    """Who the verifier `judge` asks about a finished run: `config.model`, with the calls as `config` says."""
+
+    config: RunConfig
+    settings: Settings
+
+
+Warn = Callable[[str], None]
+
+
+async def recheck(
+    run: Path, verifier: str | None, judge: JudgeCalls | None = None, warn: Warn | None = None
+) -> Recheck:
     """Verifies every trace of `run` that has a reply, reading the answer from its text anew.
 
+    `warn` is told what a person should know of a verifier before it is used.
+
     Raises:
-        SetupError: no such run or verifier.
+        SetupError: no such run or verifier, or nobody to ask for the verifier `judge`.
+        ProviderError: the judge has never answered, or a budget or quota is used up. What was judged is on record.
     """
-    read_run(run)
-    checker = Verifiers(forced=verifier or "")
+    name = verifier or ""
     result = Recheck(run / f"verdicts-{verifier or 'default'}.jsonl")
     fresh = result.file.with_suffix(".tmp")
     try:
-        with fresh.open("w", encoding="utf-8") as out:
-            for traces in _chunks(trace for trace in read_traces(run) if _known(trace)):
-                for trace, row in zip(traces, await asyncio.gather(*(_check(checker, t) for t in traces)), strict=True):
-                    result.moves[trace.verdict.status, row["status"]] += 1
-                    out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        async with opened(run, [name], judge, warn) as checking:
+            with fresh.open("w", encoding="utf-8") as out:
+                async for trace, (verdict,) in checking.verdicts(read_traces(run)):
+                    if isinstance(verdict, ProviderError):
+                        result.failed, result.error = result.failed + 1, result.error or str(verdict)
+                        if trace.verdict.verifier != name:
+                            continue
+                        verdict = trace.verdict
+                    result.moves[trace.verdict.status, verdict.status] += 1
+                    out.write(json.dumps({"id": trace.id, **verdict.model_dump()}, ensure_ascii=False) + "\n")
+            result.asked = checking.judge.asked if checking.judge else 0
         fresh.replace(result.file)
     except OSError as error:
         raise SetupError(
-            f"Cannot write to {run} ({(error.strerror or str(error)).lower()}): free space or make it writable, then "
-            "run the same command again."
+            f"Cannot write to {run} ({cause(error)}): free space or make it writable, then run the same command again."
         ) from error
     finally:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
-        await checker.close()
     return result
 
 
-def _known(trace: Trace) -> bool:
-    """Whether there is a truth to check against."""
-    return not trace.owed and not (trace.problem.source == "ask" and not trace.problem.answer)
+@contextlib.asynccontextmanager
+async def opened(
+    run: Path, names: Sequence[str], judge: JudgeCalls | None = None, warn: Warn | None = None
+) -> AsyncIterator["Checking"]:
+    """The verifiers called `names` over a run; an empty name is for the verifier that each problem names.
+
+    Raises:
+        SetupError: see `recheck`.
+    """
+    read_run(run)
+    async with contextlib.AsyncExitStack() as stack:
+        model = await stack.enter_async_context(_recorded(run, judge)) if judge else None
+        made = {"judge": lambda: open_judge(model, judge.config)} if model and judge else {}
+        verifiers = [await stack.enter_async_context(Verifiers(name, made, warn)) for name in names]
+        yield Checking(names, verifiers, model)
 
 
-async def _check(checker: Verifiers, trace: Trace) -> dict[str, str]:
-    said = trace.messages[trace.path[-1]].content if trace.path else ""
-    found = extract(said, trace.problem)
-    answered = trace.stop == "final_answer"
-    verdict = await checker.verify(trace.problem, found.answer) if answered else Verdict(status="no_answer")
-    return {"id": trace.id, **verdict.model_dump(), "method": found.method}
+@dataclass(frozen=True)
+class Checking:
+    """Verifiers side by side; `judge` is the model that one of them asks, if one does."""
+
+    names: Sequence[str]
+    verifiers: Sequence[Verifiers]
+    judge: Recorded | None
+
+    async def verdicts(self, traces: Iterable[Trace]) -> AsyncIterator[tuple[Trace, list[Checked | ProviderError]]]:
+        """Every trace that can be checked, and what each verifier says; an error where the judge could not be asked.
+
+        Raises:
+            SetupError: nobody to ask for the verifier `judge`.
+            ProviderError: see `recheck`.
+        """
+        source = (trace for trace in traces if self._known(trace))
+        while chunk := list(islice(source, _AT_ONCE)):
+            found = await asyncio.gather(*map(self._all, chunk), return_exceptions=True)  # what is paid for is recorded
+            for trace, verdicts in zip(chunk, found, strict=True):
+                if isinstance(verdicts, BaseException):
+                    raise verdicts
+                yield trace, verdicts
+
+    def _known(self, trace: Trace) -> bool:
+        """Whether there is a truth to check against, or everybody can do without."""
+        able = bool(trace.problem.answer) or trace.problem.verifier == "code" or set(self.names) == {"judge"}
+        return not trace.owed and able
+
+    async def _all(self, trace: Trace) -> list[Checked | ProviderError]:
+        return [await self._one(verifiers, trace) for verifiers in self.verifiers]
+
+    async def _one(self, verifiers: Verifiers, trace: Trace) -> Checked | ProviderError:
+        said = trace.messages[trace.path[-1]].content if trace.path else ""
+        found = extract(said, trace.problem)
+        if trace.stop != "final_answer":
+            return Checked(status="no_answer", method=found.method)
+        try:
+            verdict = await verifiers.verify(trace.problem, found.answer)
+        except ProviderError as error:
+            if error.kind in _ENDING or (error.is_setup and not (self.judge and self.judge.proven)):
+                raise
+            return error
+        return Checked(**verdict.model_dump(), method=found.method)
 
 
-def _chunks(traces: Iterable[Trace]) -> Iterator[list[Trace]]:
-    source = iter(traces)
-    while chunk := list(islice(source, _AT_ONCE)):
-        yield chunk
+@contextlib.asynccontextmanager
+async def _recorded(run: Path, judge: JudgeCalls) -> AsyncIterator[Recorded]:
+    """The judge with all its wrappers, over the record and the ledger of the run."""
+    calls = Calls(judge.config, judge.settings, None, None)
+    directory = RunDirectory.reopened(run)
+    try:
+        if directory.batches.entries():
+            raise SetupError("Batches of this run are at the provider: finish it with `strawberry generate` first.")
+        model = calls.models(directory, lambda error, attempt, wait: None, ignore)["solver"]
+        try:
+            yield model
+        finally:
+            await model.close()
+    finally:
+        await directory.close()

@@ -1,8 +1,11 @@
 """Start-up, help and the small commands."""
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,13 +44,32 @@ def test_every_command_explains_itself(shell: Shell, command: str) -> None:
     assert "Usage: " in done.out
 
 
-def test_a_mistyped_command_or_flag_is_wrong_usage_with_the_nearest_name(shell: Shell) -> None:
-    done = shell.strawberry("generte")
-    assert done.code == 2
-    assert "generate" in done.err
-    done = shell.generate("--sample", 3)
-    assert done.code == 2
-    assert "--samples" in done.err
+MISUSED = {
+    "command": (["generte"], "No such command 'generte'. Did you mean 'generate'?"),
+    "flag": (
+        ["generate", "--sample", 3],
+        "No such option: --sample (Possible options: --samples, --set): see strawber",
+    ),
+    "kind of value": (["generate", "-n", "x"], "The value 'x' of --samples does not fit: write a whole number."),
+    "value": (["problems", "--limit", 0], "The value '0' of --limit does not fit: write a number of at least 1."),
+    "no value": (["generate", "--samples"], "Option '--samples' requires an argument: see strawberry"),
+    "argument": (["generate", "x"], "Got unexpected extra argument(s) (x): see strawberry generate --help."),
+}
+
+
+@pytest.mark.parametrize(("arguments", "told"), MISUSED.values(), ids=MISUSED)
+def test_a_command_line_that_cannot_be_read_is_one_sentence_and_code_two(
+    shell: Shell, arguments: list[object], told: str
+) -> None:
+    done = shell.strawberry(*arguments)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith(f"strawberry: {told}")
+
+
+def test_a_bare_command_shows_what_there_is(shell: Shell) -> None:
+    done = shell.strawberry()
+    assert (done.code, done.err) == (2, "")
+    assert "generate" in done.out
 
 
 def test_verify_checks_again_without_a_model_and_the_new_verdict_counts(shell: Shell) -> None:
@@ -74,28 +96,6 @@ def test_problems_shows_what_would_be_asked(shell: Shell) -> None:
     assert [(row["answer"], row["verifier"]) for row in rows] == [("3", "numeric")]
 
 
-def test_ask_streams_steps_checks_the_answer_and_keeps_the_trace(shell: Shell) -> None:
-    done = shell.strawberry(
-        "ask", "How many r in strawberry?", "--answer", 3, "--model", f"scripted:{shell.script}", "--out", shell.run
-    )
-    assert done.code == 0
-    assert "r is r." in done.out
-    assert "right" in done.out
-    assert (shell.run / "traces-00000.jsonl").exists()
-
-
-def test_ask_without_an_answer_does_not_pretend_to_know(shell: Shell) -> None:
-    done = shell.strawberry("ask", "Why?", "--model", f"scripted:{shell.script}", "--out", shell.run, "--json")
-    assert json.loads(done.out)["verdict"]["status"] == "unknown"
-
-
-def test_ask_of_berry_outside_its_families_says_what_it_knows(shell: Shell) -> None:
-    done = shell.strawberry("ask", "What is the capital of France?", "--out", shell.run)
-    assert done.code == 1
-    assert "--model" in done.err
-    assert not shell.run.exists()
-
-
 def test_verify_leaves_alone_what_was_asked_without_a_known_answer(shell: Shell) -> None:
     shell.strawberry("ask", "Why?", "--model", f"scripted:{shell.script}", "--out", shell.run)
     assert shell.strawberry("verify", shell.run, "--json").events == []
@@ -105,3 +105,56 @@ def test_a_damaged_line_of_verdicts_costs_only_itself(shell: Shell) -> None:
     shell.generate("--samples", 1)
     (shell.run / "verdicts-exact.jsonl").write_text('{"id": broken\n')
     assert shell.strawberry("verify", shell.run).code == 0
+
+
+def test_bare_verify_and_select_take_the_newest_run_and_no_question_that_was_asked(shell: Shell) -> None:
+    with contextlib.chdir(shell.folder):
+        model = f"scripted:{shell.script}"
+        asked = ["ask", "How many r in strawberry?", "--answer", 3, "--model", model]
+        shell.strawberry(*asked)
+        nothing = shell.strawberry("verify")
+        assert (nothing.code, "There is no run in traces" in nothing.err) == (1, True)
+        made = shell.strawberry("generate", "--model", model, "--problems", shell.problems, "--json").events[0]
+        shell.strawberry(*asked)
+        assert made["path"] in shell.strawberry("verify").out
+        (event,) = shell.strawberry("select", "--format", "sft", "--json").events
+        assert Path(event["file"]).parent == Path(made["path"])
+        question = next(path for path in Path("traces").iterdir() if path != Path(made["path"]))
+        assert str(question) in shell.strawberry("verify", question).out
+
+
+def test_an_unfinished_question_is_no_run_to_go_on_with(shell: Shell) -> None:
+    with contextlib.chdir(shell.folder):
+        command = ["--model", f"scripted:{shell.script}", "--json"]
+        shell.strawberry("ask", "How many r in strawberry?", *command)
+        (question,) = Path("traces").iterdir()
+        document = json.loads((question / "run.json").read_text())
+        (question / "run.json").write_text(json.dumps({**document, "finished": ""}))
+        (run, *_) = shell.strawberry("generate", "--problems", "builtin:demo", "--limit", 1, *command).events
+        assert (run["resumed"], Path(run["path"]) == question) == (False, False)
+
+
+PLUGIN = """
+raise KeyError("a fault that nobody foresaw")
+"""
+
+
+def test_what_nobody_foresaw_is_one_sentence_and_its_traceback_is_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "faulty.py").write_text(PLUGIN)
+    (tmp_path / "faulty-1.0.dist-info").mkdir()
+    (tmp_path / "faulty-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
+    points = "[openstrawberry.strategies]\nfaulty = faulty:Faulty\n"
+    (tmp_path / "faulty-1.0.dist-info" / "entry_points.txt").write_text(points)
+    paths = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH", ""))))
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "PYTHONPATH": paths}
+    done = subprocess.run(
+        [sys.executable, "-m", "openstrawberry", "generate", "--strategy", "faulty"],
+        env=environment, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    (log,) = tmp_path.glob("strawberry-*.log")
+    assert done.returncode == 1
+    assert done.stderr.startswith("strawberry: Something went wrong that should not (KeyError: 'a fault that nobody")
+    assert done.stderr.endswith(f"report it with {log}.\n")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" in log.read_text()
+    assert 'raise KeyError("a fault that nobody foresaw")' in log.read_text()

@@ -87,7 +87,7 @@ def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(
     shell: Shell, arguments: list[str], advice: str
 ) -> None:
     done = shell.generate(*arguments)
-    assert done.code == 1
+    assert done.code == 2
     assert done.err.startswith("strawberry: ")
     assert done.err.count("\n") == 1
     assert advice in done.err

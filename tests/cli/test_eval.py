@@ -75,7 +75,7 @@ def test_failed_traces_give_exit_code_three(place: Shell) -> None:
     )
     done = evaluate(place, "--concurrency", 1)
     assert done.code == 3
-    assert "2 traces failed: the same command tries them again." in " ".join(done.out.split())
+    assert "2 traces failed: the same command tries again." in " ".join(done.out.split())
 
 
 def test_every_setting_can_stand_in_a_file_and_the_command_line_wins(place: Shell) -> None:
@@ -88,25 +88,32 @@ def test_every_setting_can_stand_in_a_file_and_the_command_line_wins(place: Shel
     report = read_report(place.folder / "eval")
     assert [row.method for row in report.rows] == ["cot", "zero-shot"]
     assert report.samples == 2
+    config.write_text(config.read_text() + "json: true\n")
+    again = place.strawberry("eval", "--config", config, "--samples", 2, "--out", place.folder / "eval")
+    assert again.events[-1]["event"] == "report"
+    config.write_text("dry-run: true\n")  # which there is none of: it must not be asked for in vain
+    wrong = evaluate(place, "--config", config)
+    assert (wrong.code, "dry_run" in wrong.err) == (2, True)
 
 
 WRONG = {
-    "method": (["--method", "coot"], "did you mean 'cot'"),
-    "option": (["--method", "strawberry:turns=3"], "max_turns"),
-    "reference": (["--against", "nobody"], "There is no row"),
-    "baseline": (["--baseline", "none.json"], "none.json"),
-    "samples": (["--samples", "0"], "--samples"),
-    "config": (["--config", "none.yaml"], "none.yaml"),
-    "k": (["--k", "3"], "--samples 3"),
+    "method": (2, ["--method", "coot"], "did you mean 'cot'"),
+    "option": (2, ["--method", "strawberry:turns=3"], "max_turns"),
+    "reference": (2, ["--against", "nobody"], "There is no row"),
+    "baseline": (1, ["--baseline", "none.json"], "none.json"),
+    "samples": (2, ["--samples", "0"], "--samples"),
+    "effort": (2, ["--reasoning", "foo"], "choose 'off', 'low', 'medium' or 'high'."),
+    "config": (1, ["--config", "none.yaml"], "none.yaml"),
+    "k": (2, ["--k", "3"], "--samples 3"),
 }
 
 
-@pytest.mark.parametrize(("arguments", "advice"), WRONG.values(), ids=WRONG)
-def test_bad_input_is_one_sentence_exit_code_one_and_nothing_written(
-    place: Shell, arguments: list[str], advice: str
+@pytest.mark.parametrize(("code", "arguments", "advice"), WRONG.values(), ids=WRONG)
+def test_bad_input_is_one_sentence_with_its_exit_code_and_nothing_written(
+    place: Shell, code: int, arguments: list[str], advice: str
 ) -> None:
     done = evaluate(place, *arguments)
-    assert done.code == 1
+    assert done.code == code
     assert done.err.startswith("strawberry: ")
     assert done.err.count("\n") == 1
     assert done.err.rstrip().endswith((".", "?"))

@@ -132,3 +132,14 @@ def test_an_interrupted_fresh_run_goes_on_without_paying_twice(shell: Shell) -> 
 )
 def test_the_command_that_goes_on_does_not_begin_afresh(fresh: bool, arguments: list[str], expected: list[str]) -> None:
     assert resuming(arguments, RunConfig(fresh=fresh)) == expected
+
+
+def test_a_fresh_run_that_failed_in_part_says_how_to_go_on_with_it(shell: Shell) -> None:
+    shell.script.write_text(
+        "rules:\n - {question: '2', turn: 2, say: {error: bad_request, status: 400}}\n"
+        " - {when: confident, say: <final_answer>3</final_answer>}\nturns: [a, b]"
+    )
+    done = shell.generate("--samples", 1, "--fresh")
+    assert done.code == 3
+    assert done.err.startswith("strawberry: Go on with this run, and not with a fresh one: strawberry ")
+    assert done.err.rstrip().endswith("--no-fresh")

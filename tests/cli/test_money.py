@@ -146,20 +146,20 @@ def test_a_budget_of_tokens_is_kept_too(priced: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("code", "flags", "told"),
     [
-        (["--budget-usd", "0"], "--budget-usd"),
-        (["--budget-usd", "nan"], "--budget-usd"),
-        (["--budget-tokens", "0"], "--budget-tokens"),
-        (["--budget-usd", "0.000001", "--prices", "prices"], "--budget-usd"),
-        (["--prices", "nowhere.yaml"], "check --prices"),
-        (["--model", "compat:x@http://127.0.0.1:9/v1", "--budget-usd", "1"], "--budget-tokens"),
+        (2, ["--budget-usd", "0"], "--budget-usd"),
+        (2, ["--budget-usd", "nan"], "--budget-usd"),
+        (2, ["--budget-tokens", "0"], "--budget-tokens"),
+        (1, ["--budget-usd", "0.000001", "--prices", "prices"], "--budget-usd"),
+        (1, ["--prices", "nowhere.yaml"], "check --prices"),
+        (1, ["--model", "compat:x@http://127.0.0.1:9/v1", "--budget-usd", "1"], "--budget-tokens"),
     ],
 )
-def test_what_cannot_be_kept_is_refused_in_one_sentence(priced: Shell, flags: list[str], told: str) -> None:
+def test_what_cannot_be_kept_is_refused_in_one_sentence(priced: Shell, code: int, flags: list[str], told: str) -> None:
     flags = [str(priced.folder / "prices.yaml") if flag == "prices" else flag for flag in flags]
     done = priced.generate(*flags)
-    assert done.code == 1
+    assert done.code == code
     assert done.err.count("\n") == 1
     assert done.err.rstrip().endswith(".")
     assert told in done.err

@@ -76,34 +76,41 @@ def test_flags_stand_in_a_file_and_the_command_line_wins(sometimes: Shell) -> No
     config = sometimes.folder / "select.yaml"
     config.write_text("skew: 0\nper-problem: 1\nno-such: 1\n")
     wrong = sometimes.strawberry("select", sometimes.run, "--config", config)
-    assert (wrong.code, "no_such" in wrong.err) == (1, True)
+    assert (wrong.code, "no_such" in wrong.err) == (2, True)
     config.write_text("skew: 0\nper-problem: 1\nformat: kto\n")
     (event,) = sometimes.strawberry("select", sometimes.run, "--config", config, "-f", "trl", "--json").events
     assert (event["options"]["skew"], event["rows"], event["format"]) == (0, 2, "trl")
     assert all(row["offset"] == 0 for row in rows(Path(event["file"])))
+    config.write_text("dry-run: true\njson: true\n")
+    before = sorted(path.name for path in sometimes.run.iterdir())
+    (event,) = sometimes.strawberry("select", sometimes.run, "--config", config).events
+    assert event["event"] == "selection"
+    assert sorted(path.name for path in sometimes.run.iterdir()) == before
 
 
 BAD = {
-    "no run": (["nowhere"], "name one made by generate"),
-    "unknown unit": (["--unit", "stp"], "'trace', 'step' or 'correction'"),
-    "unknown format": (["--format", "csv"], "--format"),
-    "negative skew": (["--skew", "-1"], "--skew"),
-    "upside down": (["--low", "0.9"], "--low"),
-    "openai chat": (["--format", "openai"], "--rendering flat"),
-    "no evaluation set": (["--evaluation", "nowhere.jsonl"], "nowhere.jsonl"),
-    "no place": (["--out", "/proc/none/pairs.jsonl"], "--out"),
-    "no pairs": (["--unit", "correction"], "--unit trace"),
-    "evaluated": (["--evaluation", "PROBLEMS"], "4 of the 4 problems"),
+    "no run": (1, ["nowhere"], "name one made by generate"),
+    "unknown unit": (2, ["--unit", "stp"], "choose 'trace', 'step' or 'correction'."),
+    "unknown format": (2, ["--format", "csv"], "--format"),
+    "negative skew": (2, ["--skew", "-1"], "--skew"),
+    "upside down": (2, ["--low", "0.9"], "--low"),
+    "openai chat": (2, ["--format", "openai"], "--rendering flat"),
+    "no evaluation set": (1, ["--evaluation", "nowhere.jsonl"], "nowhere.jsonl"),
+    "no place": (1, ["--out", "/proc/none/pairs.jsonl"], "--out"),
+    "no pairs": (1, ["--unit", "correction"], "--unit trace"),
+    "evaluated": (1, ["--evaluation", "PROBLEMS"], "4 of the 4 problems"),
 }
 
 
-@pytest.mark.parametrize(("arguments", "advice"), BAD.values(), ids=BAD)
-def test_bad_input_is_one_sentence_and_nothing_is_written(sometimes: Shell, arguments: list[str], advice: str) -> None:
+@pytest.mark.parametrize(("code", "arguments", "advice"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_sentence_and_nothing_is_written(
+    sometimes: Shell, code: int, arguments: list[str], advice: str
+) -> None:
     sometimes.generate("--samples", 8)
     before = sorted(path.name for path in sometimes.run.iterdir())
     given = [str(sometimes.problems) if text == "PROBLEMS" else text for text in arguments]
     done = sometimes.strawberry("select", *([] if given[0] == "nowhere" else [sometimes.run]), *given)
-    assert done.code == 1
+    assert done.code == code
     assert done.err.startswith("strawberry: ")
     assert done.err.count("\n") == 1
     assert advice in done.err
@@ -217,3 +224,22 @@ def test_a_file_that_no_selection_wrote_is_never_replaced(sometimes: Shell) -> N
     done = sometimes.strawberry("select", sometimes.run, "--out", notes)
     assert (done.code, notes.read_text()) == (1, "mine: true\n")
     assert done.err.strip().endswith("choose another file with --out.")
+
+
+def test_step_labels_are_written_from_the_values_of_a_search(sometimes: Shell) -> None:
+    sometimes.generate("--samples", 1, "--strategy", "omega", "--set", "max_branches=12", "--final-every", 3)
+    done = sometimes.strawberry("select", sometimes.run, "--format", "prm")
+    assert done.code == 0
+    file = sometimes.run / "steps.jsonl"
+    assert f"strawberry train-prm {file} --model hf:PATH" in done.out
+    found = rows(file)
+    assert {tuple(sorted(set(row["labels"]))) for row in found} == {(True,), (False, True)}
+    assert "Never right, never?" not in {row["question"] for row in found}
+    assert "without any step of worth" in done.out
+
+
+def test_a_run_without_a_search_has_no_step_labels_and_says_how_to_make_them(sometimes: Shell) -> None:
+    sometimes.generate("--samples", 2)
+    done = sometimes.strawberry("select", sometimes.run, "--format", "prm")
+    assert done.code == 1
+    assert "strawberry generate --strategy omega" in done.err

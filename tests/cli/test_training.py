@@ -25,7 +25,7 @@ def test_a_setting_that_does_not_exist_is_one_sentence(shell: Shell) -> None:
     file = shell.folder / "loop.yaml"
     file.write_text("raunds: 3\n")
     done = shell.strawberry("bootstrap", "--config", file)
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out) == (2, "")
     assert "raunds" in done.err
     assert "rounds" in done.err
 

@@ -104,7 +104,7 @@ def test_what_cannot_be_judged_is_left_out_and_the_report_says_so(place: Place) 
     assert report.rows[1].overall.accuracy.mean == 1.0
     assert (report.comparisons[0].problems, report.comparisons[0].left_out) == (15, 1)
     text = (place.folder / "eval" / "report.md").read_text()
-    assert "1 traces say nothing about the model (1 error)" in text
+    assert "1 trace without a verdict on the model (1 error)" in text
     assert not json.loads((place.folder / "eval" / "evaluation.json").read_text())["finished"]
     (place.folder / "good.yaml").write_text(GOOD)
     healed = place.evaluate()
@@ -188,7 +188,7 @@ def test_what_a_model_was_trained_on_is_refused_unless_asked_for(place: Place) -
     seen = [outcome.problem for outcome in read_report(place.folder / "eval").rows[0].outcomes][:3]
     (trained / "trained_on.txt").write_text("".join(f"{name}\n" for name in seen))
     # A scripted model is a file, so this one only looks like a trained folder until it is opened.
-    with pytest.raises(SetupError, match=r"3 of the 16 problems .* --allow-trained-on"):
+    with pytest.raises(SetupError, match=r"trained on 3 of the 16 problems.* --allow-trained-on"):
         place.evaluate(models=[f"hf:{trained}"], out=place.folder / "other")
     assert not (place.folder / "other").exists()
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from openstrawberry.chat import Delta, Message, Reply, Request
+from openstrawberry.chat import Delta, Message, OnDelta, Reply, Request
 from openstrawberry.errors import ErrorKind, ProviderError
 from openstrawberry.models.batch import BatchEntry, Outcome, batches_of
 from openstrawberry.models.gate import Gate
@@ -31,6 +31,7 @@ from openstrawberry.models.opening import open_members
 from openstrawberry.models.registry import open_model
 from openstrawberry.models.retry import Retrying, RetryPolicy
 from tests.models.wires import ANTHROPIC, AZURE, GEMINI, GROQ, OLLAMA, OPENAI, Wire, asked
+from tests.virtual import hastily, now
 
 pytestmark = pytest.mark.aimock
 
@@ -291,31 +292,62 @@ def test_chaos_ends_in_errors_that_may_be_retried(
 
 
 @every_wire
-def test_a_tenth_of_every_fault_mixed_loses_no_reply(simulator: str, wire: Wire) -> None:
+def test_a_tenth_of_every_fault_mixed_loses_no_reply_and_waits_as_it_is_told(simulator: str, wire: Wire) -> None:
     headers = {"X-Test-Id": f"{wire}-mixed"}
-    passing = [rate for rate, _ in CHAOS if rate != "rateLimitRate"]  # its Retry-After would be waited in real time
-    body = json.dumps(dict.fromkeys(passing, 0.1)).encode()
+    body = json.dumps({rate: 0.1 for rate, _ in CHAOS}).encode()
     switch = urllib.request.Request(
         f"{simulator}/__aimock/chaos", body, {"Content-Type": "application/json", **headers}, method="POST"
     )
     urllib.request.urlopen(switch, timeout=5).close()
-    waited: list[float] = []
+    retried: list[ErrorKind] = []
 
-    async def sleep(seconds: float) -> None:
-        waited.append(seconds)
-
-    async def session() -> set[str]:
+    async def session() -> tuple[set[str], Sendings]:
         def gate(provider: str) -> Gate:
-            return Gate(provider, 8)
+            return Gate(provider, 8, clock=now)
 
-        _, (member,) = open_members(wire.spec, wire.settings(simulator), gate, headers=headers)
-        limited = Limited(Guarded(member.model), member.gate)
-        model = Retrying(limited, RetryPolicy(attempts=30), sleep=sleep, proven=True)
+        def note(error: ProviderError, attempt: int, wait: float) -> None:
+            assert error.retry_after in (None, wait)
+            retried.append(error.kind)
+
+        # The clock runs a hundred times too fast: these are ten minutes for a reply, and twenty seconds to connect.
+        patient = {"timeout": 60_000.0, "connect_timeout": 2_000.0}
+        _, (member,) = open_members(wire.spec, wire.settings(simulator), gate, headers=headers, **patient)
+        sendings = Sendings(member.model)
+        limited = Limited(Guarded(sendings), member.gate)
+        policy = RetryPolicy(attempts=30, total=1e6)
+        model = Retrying(limited, policy, clock=now, on_retry=note, proven=True)
         try:
-            replies = await asyncio.gather(*(model.complete(asked("Go on.", "Think.")) for _ in range(40)))
+            replies = await asyncio.gather(*(model.complete(asked("Go on.", "Think.")) for _ in range(80)))
         finally:
             await model.close()
-        return {reply.content for reply in replies}
+        return {reply.content for reply in replies}, sendings
 
-    assert asyncio.run(session()) == {step(0)}
-    assert waited
+    contents, sendings = hastily(session)
+    assert contents == {step(0)}
+    assert set(retried) <= {"server", "malformed", "connection", "rate_limit"}
+    assert "rate_limit" in retried
+    assert sendings.held
+    for told, until in sendings.held:  # nobody was let through meanwhile
+        assert not [moment for moment in sendings.moments if told < moment < until]
+
+
+class Sendings:
+    """A model that notes when it is asked, and from when until when nothing may be sent."""
+
+    def __init__(self, model: Model) -> None:
+        self.spec = model.spec
+        self.moments: list[float] = []
+        self.held: list[tuple[float, float]] = []
+        self._model = model
+
+    async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
+        self.moments.append(now())
+        try:
+            return await self._model.complete(request, on_delta)
+        except ProviderError as error:
+            if error.retry_after:
+                self.held.append((now(), now() + error.retry_after))
+            raise
+
+    async def close(self) -> None:
+        await self._model.close()

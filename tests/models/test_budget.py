@@ -10,6 +10,8 @@ import pytest
 from openstrawberry.chat import Message, Reply, Request, Usage
 from openstrawberry.errors import ErrorKind, ProviderError, SetupError
 from openstrawberry.models.budget import PER_MESSAGE, PER_REQUEST, Amount, Budget, Budgeted, Spent, most_input
+from openstrawberry.models.gate import Gate
+from openstrawberry.models.limits import Limited
 from openstrawberry.models.prices import Price, Rate, Rates
 from openstrawberry.models.providers.scripted import ScriptedModel
 from tests.making import Journal
@@ -261,3 +263,41 @@ def test_a_thousand_random_calls_never_pass_the_cap_and_nearly_use_it() -> None:
 
     asyncio.run(session())
     assert 0.7 * cap < bill[0] <= cap
+
+
+def test_whoever_gives_up_in_the_queue_of_the_limits_has_spent_nothing() -> None:
+    async def session() -> tuple[Amount, list[str], int]:
+        journal, model = Journal(), ScriptedModel(answer=_hang)
+        budget = Budget(journal, 1.0)
+        capped = Budgeted(Limited(model, Gate("scripted", 1)), budget, PRICE)
+        first = asyncio.create_task(capped.complete(asked("first")))
+        second = asyncio.create_task(capped.complete(asked("second")))
+        await asyncio.sleep(0.05)
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+        spent = [what for what, key, _ in journal.written if key == "second"]
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        return budget.spent, spent, len(model.requests)
+
+    spent, second, sent = asyncio.run(session())
+    assert (second, sent) == (["reserve", "release"], 1)
+    assert spent == Amount(worst(asked()), most_input(asked()) + 100)  # only the first, whose end nobody knows
+
+
+def test_what_a_used_up_quota_keeps_back_costs_nothing() -> None:
+    def empty(request: Request) -> Reply:
+        raise ProviderError("No.", provider="scripted", kind="quota", retry_after=7200, unbilled=True)
+
+    async def session() -> list[str]:
+        journal = Journal()
+        model = ScriptedModel(answer=empty)
+        capped = Budgeted(Limited(model, Gate("scripted", 4)), Budget(journal, 1.0), PRICE)
+        for key in ("first", "second"):
+            with pytest.raises(ProviderError) as caught:
+                await capped.complete(asked(key))
+            assert caught.value.unbilled
+        assert len(model.requests) == 1
+        return [f"{what} {key}" for what, key, _ in journal.written]
+
+    assert asyncio.run(session()) == ["reserve first", "release first", "reserve second", "release second"]

@@ -533,3 +533,15 @@ def test_the_delay_is_known_before_it_is_waited() -> None:
         return [each.delay(REQUEST) for each in (free, paced, held, closed)]
 
     assert virtually(work) == pytest.approx([0, 10 / 0.98, 42, float("inf")])
+
+
+def test_a_quota_resumes_when_the_last_of_its_waits_is_over() -> None:
+    """A 429 may ask for a minute while the headers say that the day's allowance is back in hours."""
+
+    async def work() -> float | None:
+        mine = gate(provider="groq")
+        mine.heard({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "7200s"})
+        told, _ = await closed_by(mine, busy("quota", retry_after=60))
+        return told.retry_after
+
+    assert virtually(work) == 7200

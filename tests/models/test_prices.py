@@ -271,3 +271,12 @@ def test_the_package_is_imported_only_for_a_price_that_it_knows() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.split() == ["False", "True"]
+
+
+def test_the_worst_case_covers_cached_tokens_that_a_file_makes_dearer_than_others(tmp_path: Path) -> None:
+    file = tmp_path / "prices.yaml"
+    file.write_text("compat:*: {input: 1, cached_input: 5, output: 2}\n")
+    price = Prices(file).of("compat:x@http://127.0.0.1:1/v1")
+    assert price is not None
+    assert price.cost(usage(input=1_000_000, cached_input=1_000_000)) == 5
+    assert price.worst(1_000_000, 0) == 5

@@ -281,3 +281,23 @@ def test_both_keys_reach_the_wire_and_neither_shows() -> None:
     assert 2 <= seen["Bearer sk-a"] <= 20
     assert errors
     assert "sk-a" not in "".join(errors)
+
+
+@pytest.mark.parametrize("kind", ["auth", "not_found"])
+def test_a_key_or_a_model_that_is_taken_away_in_mid_run_leaves_the_load_to_the_others(kind: ErrorKind) -> None:
+    async def work() -> list[str]:
+        model = spread(member("a", "a", trouble(kind)), member("b"))
+        return [(await model.complete(preferred)).model for _ in range(3)]
+
+    preferred = preferring(0)
+    assert virtually(work) == ["a", "b", "b"]
+
+
+def test_an_empty_account_without_a_date_is_no_reason_to_say_when_it_resumes() -> None:
+    async def work() -> float | None:
+        model = spread(member("a", trouble("quota")), member("b", trouble("quota", 3600)))
+        with pytest.raises(ProviderError, match="It resumes at") as caught:
+            await model.complete(REQUEST)
+        return caught.value.retry_after
+
+    assert virtually(work) == 3600

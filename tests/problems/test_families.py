@@ -73,6 +73,11 @@ def test_other_questions_are_not_recognised(question):
     assert recognise(question) is None
 
 
+def test_a_sum_of_more_digits_than_python_reads_is_not_recognised():
+    assert recognise(f"What is {'9' * 4000} + 1?").answer == f"1{'0' * 4000}"
+    assert recognise(f"What is {'9' * 5000} + 1?") is None
+
+
 @pytest.mark.parametrize(("family", "size"), [("count", 2), ("count", 25), ("add", 0), ("divide", 3)])
 def test_what_cannot_be_drawn_is_refused(family, size):
     with pytest.raises(ValueError, match=r"size|family"):

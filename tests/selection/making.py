@@ -87,7 +87,7 @@ def clean_replies(item: Addition, checks: int = 0) -> list[str]:
 
 def entry(one: Trace) -> Entry:
     return Entry(one.id, one.problem.id, one.problem.question, one.sample, one.stop, one.verdict.status, one.turns,
-                 one.problem.difficulty, Place("traces-00000.jsonl", 0, 0))  # fmt: skip
+                 one.problem.difficulty, Place("traces-00000.jsonl", 0, 0), one.hinted)  # fmt: skip
 
 
 def offered(one: Trace) -> Candidate:

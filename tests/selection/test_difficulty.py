@@ -3,7 +3,7 @@
 import pytest
 
 from openstrawberry.selection.deciding import Decider
-from openstrawberry.selection.difficulty import Band, PassRate, barely_solvable, family_of, outcome, tally
+from openstrawberry.selection.difficulty import LEARNT, Band, PassRate, barely_solvable, family_of, outcome, tally
 from openstrawberry.stats import wilson
 from tests.selection.making import SUMS, clean_replies, problem, sum_problem, trace
 
@@ -121,3 +121,11 @@ def test_what_is_saved_counts_traces_and_their_usual_calls() -> None:
     decider.add(trace(asked, ["a", "b", "c"], "correct", sample=0))
     decider.add(trace(asked, ["a"], "incorrect", sample=1))
     assert decider.saved() == (8, 16)
+
+
+def test_right_only_with_a_hint_is_not_solved_and_worth_learning() -> None:
+    assert outcome("correct", "final_answer", hinted=True) == "hinted"
+    assert outcome("incorrect", "final_answer", hinted=True) == "wrong"
+    assert "hinted" in LEARNT
+    rate = PassRate("p", right=1).plus("hinted").plus("wrong")
+    assert (rate.right, rate.hinted, rate.other, rate.judged, rate.share) == (1, 1, 1, 3, 1 / 3)

@@ -17,7 +17,8 @@ RIGHT = trace(ASKED, ["Look up", "<final_answer>blue</final_answer>"])
 WRONG = trace(ASKED, ["Look down", "Wait", "<final_answer>red</final_answer>"], "incorrect", sample=1)
 ABOUT = {"problem": ASKED.id, "question": ASKED.question, "answer": "blue", "source": "test", "difficulty": 6.0,
          "family": ""}  # fmt: skip
-SIDES = {"chosen_trace": RIGHT.id, "rejected_trace": WRONG.id, "chosen_steps": 2, "rejected_steps": 3}
+SIDES = {"chosen_trace": RIGHT.id, "rejected_trace": WRONG.id, "chosen_steps": 2, "rejected_steps": 3,
+         "hinted": False}  # fmt: skip
 PROMPT = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": ASKED.question}]
 CHOSEN = [{"role": "assistant", "content": "Look up"}, {"role": "user", "content": "Next?"},
           {"role": "assistant", "content": "<final_answer>blue</final_answer>"}]  # fmt: skip
@@ -63,9 +64,24 @@ def test_flat_is_the_bare_question_and_one_reply_that_thinks(tmp_path: Path) -> 
 
 def test_sft_and_kto_rows_hold_one_trace(tmp_path: Path) -> None:
     (row,) = rows(tmp_path / "a", format="sft")
-    assert row == {"messages": [*PROMPT, *CHOSEN], "given": len(PROMPT), **ABOUT, "trace": RIGHT.id, "steps": 2}
+    assert row == {
+        "messages": [*PROMPT, *CHOSEN],
+        "given": len(PROMPT),
+        **ABOUT,
+        "trace": RIGHT.id,
+        "steps": 2,
+        "hinted": False,
+    }
     right, wrong = rows(tmp_path / "b", format="kto")
-    assert right == {"prompt": PROMPT, "completion": CHOSEN, "label": True, **ABOUT, "trace": RIGHT.id, "steps": 2}
+    assert right == {
+        "prompt": PROMPT,
+        "completion": CHOSEN,
+        "label": True,
+        **ABOUT,
+        "trace": RIGHT.id,
+        "steps": 2,
+        "hinted": False,
+    }
     assert (wrong["label"], wrong["trace"], wrong["steps"]) == (False, WRONG.id, 3)
 
 

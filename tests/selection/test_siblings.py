@@ -171,3 +171,24 @@ def test_a_very_long_trace_needs_no_recursion() -> None:
     words = [f"step {number}" for number in range(2000)]
     made = [trace(ASKED, [*words, "blue"]), trace(ASKED, [*words, "red"], "incorrect", sample=1)]
     assert texts(made) == [("Next?", "blue", "red")]
+
+
+def test_a_turn_that_stands_elsewhere_as_a_copy_is_no_branch_of_its_own() -> None:
+    came = [
+        turn("user", ASKED.question, -1),
+        turn("assistant", "<think>t</think><final_answer>blue</final_answer>", 0, model="m"),
+        turn("assistant", "<final_answer>blue</final_answer>", 0, model="m", copy_of=1, reasoning="t"),
+    ]
+    one = whole(ASKED, came, (0, 2))
+    assert [leaf.source.leaf for leaf in leaves(offered(one), one)] == [-1]
+
+
+def test_what_was_said_with_a_hint_is_no_branch() -> None:
+    said = [
+        turn("user", ASKED.question, -1),
+        turn("assistant", "<final_answer>red</final_answer>", 0, model="m"),
+        turn("user", "It is blue. " + ASKED.question, -1, channel="hint"),
+        turn("assistant", "<final_answer>blue</final_answer>", 2, model="m", channel="hint"),
+    ]
+    one = whole(ASKED, said, (0, 1), "incorrect")
+    assert [leaf.turns[0][1] for leaf in leaves(offered(one), one)] == [ASKED.question]

@@ -135,6 +135,46 @@ def ollama(said: Said, stream: bool) -> Answer:
     return Answer.events([json.dumps(part) + "\n" for part in parts], "application/x-ndjson", **said.options)
 
 
+def responses(said: Said, stream: bool) -> Answer:
+    """OpenAI's second protocol; each paragraph of the reasoning is a part of its summary."""
+    read, cached, _, written, thought = said.usage
+    summary = [{"type": "summary_text", "text": part} for part in said.reasoning.split("\n\n") if part]
+    kind = {"type": "refusal", "refusal": said.text} if said.finish == "filter" else None
+    text = kind or {"type": "output_text", "text": said.text, "annotations": []}
+    whole = {
+        "id": "resp_1",
+        "object": "response",
+        "model": "served",
+        "status": "incomplete" if said.finish == "length" else "completed",
+        "error": None,
+        "incomplete_details": {"reason": "max_output_tokens"} if said.finish == "length" else None,
+        "output": [
+            {"type": "reasoning", "id": "rs_1", "summary": summary},
+            {"type": "message", "id": "msg_1", "role": "assistant", "content": [text]},
+        ],
+        "usage": {
+            "input_tokens": read,
+            "input_tokens_details": {"cached_tokens": cached},
+            "output_tokens": written,
+            "output_tokens_details": {"reasoning_tokens": thought},
+            "total_tokens": read + written,
+        },
+    }
+    if not stream:
+        return Answer.of(whole)
+    events: list[dict[str, Any]] = [{"type": "response.created", "response": {**whole, "output": [], "usage": None}}]
+    for number, part in enumerate(summary):
+        events.append({"type": "response.reasoning_summary_part.added", "summary_index": number, "part": {}})
+        for piece in pieces(part["text"]):
+            event = {"type": "response.reasoning_summary_text.delta", "summary_index": number, "delta": piece}
+            events.append(event)
+    name = "refusal" if kind else "output_text"
+    events += [{"type": f"response.{name}.delta", "delta": piece} for piece in pieces(said.text)]
+    events.append({"type": f"response.{whole['status']}", "response": whole})
+    lines = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events]
+    return Answer.events(lines, **said.options)
+
+
 def failure(protocol: str, status: int, message: str, code: str = "", **headers: str) -> Answer:
     """An error in the shape of `protocol`."""
     match protocol:
@@ -157,6 +197,7 @@ def pieces(text: str) -> list[str]:
 
 SPELLINGS: dict[str, Callable[[Said, bool], Answer]] = {
     "openai": openai,
+    "responses": responses,
     "anthropic": anthropic,
     "gemini": gemini,
     "ollama": ollama,

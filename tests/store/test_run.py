@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from openstrawberry.errors import SetupError
+from openstrawberry.store.fitting import differences
 from openstrawberry.store.reading import new_path, newest, read_traces, unfinished
 from openstrawberry.store.run import RunDirectory, digest_of
 from tests.making import make_reply, make_trace
@@ -128,10 +129,27 @@ def test_a_reply_is_found_by_its_key_in_a_later_process(tmp_path: Path) -> None:
     assert using(tmp_path / "run", lambda run: asyncio.sleep(0, run.find("other"))) is None
 
 
-def test_another_configuration_is_refused_with_the_differing_keys(tmp_path: Path) -> None:
+def test_other_settings_are_refused_with_the_flags_that_differ(tmp_path: Path) -> None:
     using(tmp_path / "run", adding(1))
-    with pytest.raises(SetupError, match=r"seed was 0 and is now 1.*--out"):
+    with pytest.raises(SetupError, match=r"\(--seed 0 -> 1\).*--out"):
         RunDirectory(tmp_path / "run", {**IDENTITY, "seed": 1}, {})
+
+
+def test_what_follows_from_another_model_is_not_told_and_what_was_asked_for_is(tmp_path: Path) -> None:
+    small = {**IDENTITY, "max_tokens": 160, "prompts": "strawberry/brief", "prompt_digest": "b", "weights": "w"}
+    large = {**small, "model": "openai:x", "max_tokens": 4096, "prompts": "strawberry/full", "prompt_digest": "f"}
+    run = {"identity": small, "config": CONFIG}
+    assert differences(run, large, CONFIG) == ["--model scripted:test -> openai:x"]
+    asked = {**CONFIG, "prompt_set": "full", "max_tokens": 4096}
+    assert differences(run, large, asked) == [
+        "--model scripted:test -> openai:x",
+        "--max-tokens 160 -> 4096",
+        "--prompt-set brief -> full",
+    ]
+    assert differences(run, {**small, "prompt_digest": "x", "weights": "v"}, CONFIG) == [
+        "the texts of the prompts",
+        "the weights of the model",
+    ]
 
 
 def test_a_second_writer_is_refused_while_the_first_lives(tmp_path: Path) -> None:

@@ -7,8 +7,11 @@ import sys
 import pytest
 
 from openstrawberry.errors import SetupError
+from openstrawberry.models.providers.scripted import ScriptedModel
 from openstrawberry.problems.problem import Problem
+from openstrawberry.prompts import load_prompts
 from openstrawberry.verifiers.catalogue import VERIFIERS, Verifiers, open_verifier
+from openstrawberry.verifiers.judge import Judge
 
 
 def test_each_problem_is_checked_by_the_verifier_it_names() -> None:
@@ -33,8 +36,8 @@ def test_a_forced_verifier_wins_over_the_one_named() -> None:
 def test_an_unknown_name_gets_the_nearest_one() -> None:
     with pytest.raises(SetupError, match="did you mean 'numeric'"):
         Verifiers("numerik")
-    with pytest.raises(SetupError, match="unit tests"):
-        open_verifier("code")
+    with pytest.raises(SetupError, match="--judge-model"):
+        Verifiers("judge")
 
 
 def test_the_catalogue_imports_no_checker_until_it_is_asked_for() -> None:
@@ -46,7 +49,8 @@ def test_the_catalogue_imports_no_checker_until_it_is_asked_for() -> None:
 @pytest.mark.parametrize("name", sorted(VERIFIERS.table))
 def test_every_verifier_says_no_answer_to_silence(name: str) -> None:
     async def run() -> str:
-        verifier = open_verifier(name)
+        model = ScriptedModel(answer=lambda request: "", spec="scripted:judge")
+        verifier = Judge(model, load_prompts("judge", "full")) if name == "judge" else open_verifier(name)
         verdict = await verifier.verify(Problem(question="?", answer="3"), " \n\t")
         await verifier.close()
         return f"{verdict.verifier} {verdict.status}"

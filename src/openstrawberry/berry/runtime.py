@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openstrawberry.berry.shape import GRAPH, Shape
+from openstrawberry.chat import TOP_LOGPROBS
 
 __all__ = ["GRAPH", "SLOTS", "Batcher", "Job", "Network"]
 
@@ -49,6 +50,7 @@ class Job:
     stops: frozenset[int]
     on_token: Callable[[int], bool]  # told of each token; True ends the reply
     on_end: Callable[["Job"], None]
+    logprobs: list[float] | None = None  # where wanted: of each token, among the likeliest at its place
     tokens: list[int] = field(default_factory=list)
     cached: int = 0  # prompt tokens that were already in the ring
     finish_reason: str = "unknown"
@@ -264,6 +266,9 @@ class Batcher:
         total = weights.cumsum(axis=1)
         drawn = (total <= uniform * total[:, -1:]).sum(axis=1)
         chosen: NDArray[np.int64] = np.where(temperature[:, 0] > 0, np.minimum(drawn, logits.shape[1] - 1), greedy)
+        for slot in slots:
+            if slot.job is not None and slot.job.logprobs is not None:
+                slot.job.logprobs.append(_among_likeliest(scores[slot.index], int(chosen[slot.index])))
         return chosen
 
     def _fail(self, error: Exception) -> None:
@@ -284,6 +289,12 @@ def _continues(slots: Sequence[Slot], job: Job) -> Slot | None:
         if may and all(map(eq, job.prompt, slot.history)):
             return slot
     return None
+
+
+def _among_likeliest(scores: NDArray[np.float64], chosen: int) -> float:
+    """See `Reply.logprobs`; as providers tell it, of the model itself and not of what temperature and nucleus make."""
+    rivals = np.union1d(np.argsort(-scores, kind="stable")[:TOP_LOGPROBS], [chosen])
+    return round(float(scores[chosen] - np.log(np.exp(scores[rivals]).sum())), 4)
 
 
 def _nucleus(weights: NDArray[np.float64], top_p: float) -> NDArray[np.float64]:

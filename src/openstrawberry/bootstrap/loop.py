@@ -32,6 +32,7 @@ from openstrawberry.store.lock import lock
 from openstrawberry.training.loading import require_packages
 from openstrawberry.training.recipe import Recipe
 from openstrawberry.training.weights import place_of
+from openstrawberry.wording import cause, counted
 
 
 @dataclass
@@ -176,7 +177,7 @@ class Bootstrap:
             trained.append(recipe.model_copy(update={"mix": (*recipe.mix, *mix), "seed": seed}))
             model = stages.train(trained[-1], model, file, folder / f"recipe-{index + 1}" / f"{step}-{recipe.method}")
         if not trained:
-            reason = f"there are only {record.pairs} pairs, fewer than {self.loop.choosing.fewest_pairs}"
+            reason = f"only {counted(record.pairs, 'pair')} came of it, fewer than {self.loop.choosing.fewest_pairs}"
             return Attempt(index + 1, (), model, {}, rejected(reason, self.loop.exam))
         scores = self._measure(stages, model, *self._exam(standing), folder / f"recipe-{index + 1}")
         easy = [
@@ -267,7 +268,7 @@ class Bootstrap:
             write_whole(file, json.dumps(wanted, indent=2) + "\n")
             return
         except (OSError, ValueError) as error:
-            raise SetupError(f"{file} cannot be read ({error}): choose another folder with --out.") from error
+            raise SetupError(f"{file} cannot be read ({cause(error)}): choose another folder with --out.") from error
         changed = [key for key in wanted if there.get(key) != wanted[key]]
         if changed:
             raise SetupError(
@@ -278,10 +279,10 @@ class Bootstrap:
     def _spent(self) -> str:
         """Why no further round may begin, or nothing."""
         if self.loop.hours is not None and time.monotonic() - self._began > self.loop.hours * 3600:
-            return f"the time is used up ({self.loop.hours:g} hours)"
+            return f"the time is used up ({self.loop.hours:g} h)"
         tokens = sum(self._tokens.values())  # runs of an earlier command count as well
         if self.loop.budget_tokens is not None and tokens >= self.loop.budget_tokens:
-            return f"the token budget is used up ({tokens:,} tokens)"
+            return f"the token budget is used up ({counted(tokens, 'token')})"
         return ""
 
     def _report(self, lineage: Lineage) -> None:

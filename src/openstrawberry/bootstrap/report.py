@@ -9,6 +9,7 @@ from openstrawberry.bootstrap.scores import Scores
 from openstrawberry.evaluation.page import Document, Figure, Paragraph, Section, Table, to_html, to_markdown
 from openstrawberry.evaluation.plots import Point, lines
 from openstrawberry.store.files import write_whole
+from openstrawberry.wording import counted
 
 SHOWN = 5  # columns of rounds on a terminal: before, and the newest ones
 Block = Paragraph | Table | Figure
@@ -29,13 +30,13 @@ def report(lineage: Lineage, ladder: Ladder) -> Document:
         Section(f"{family}: held-out, by size and round", _family(lineage, ladder, family)) for family in ladder.rungs
     ]
     sections.append(Section("Rounds", [_rounds(lineage)]))
-    return Document(f"{lineage.student}: {len(lineage.accepted) - 1} accepted rounds", sections)
+    return Document(f"{lineage.student}: {counted(len(lineage.accepted) - 1, 'accepted round')}", sections)
 
 
 def brief(lineage: Lineage, ladder: Ladder) -> Document:
     """What fits on a terminal: how far it climbed, and every size before and after the newest rounds."""
     return Document(
-        f"{lineage.student}: {len(lineage.accepted) - 1} accepted rounds",
+        f"{lineage.student}: {counted(len(lineage.accepted) - 1, 'accepted round')}",
         [Section("", _headline(lineage, ladder)), *(_sizes(lineage, ladder, family) for family in ladder.rungs)],
     )
 

@@ -64,5 +64,5 @@ def read_scores(run: Path, problems: Iterable[tuple["Rung", Problem]]) -> dict["
         rung = rung_of.get(trace.problem.id)
         void = outcome(trace.verdict.status, trace.stop) == "void"
         if rung is not None and trace.sample == 0 and not void:
-            found[rung][trace.problem.id] = Result(trace.correct, is_clean(trace), trace.turns)
+            found[rung][trace.problem.id] = Result(trace.solved, is_clean(trace), trace.turns)
     return {rung: Score(results) for rung, results in found.items()}

@@ -21,6 +21,7 @@ from openstrawberry.selection.select import select
 from openstrawberry.settings import Settings
 from openstrawberry.training.recipe import Recipe
 from openstrawberry.training.train import Training
+from openstrawberry.wording import counted
 
 TOLERATED = 0.02
 """Share of a stage's traces that may fail for good, such as by a content filter, before the loop stops to say so."""
@@ -86,8 +87,8 @@ class Stages:
                 raise SetupError(summary.stopped)
             if summary.failed > TOLERATED * summary.traces:
                 raise SetupError(
-                    f"{summary.failed} of {summary.traces} traces of this stage failed ({summary.first_error}): run "
-                    "the same command to retry them."
+                    f"{summary.failed:,} of {counted(summary.traces, 'trace')} of this stage failed "
+                    f"({summary.first_error}): run the same command to try again."
                 )
         finally:
             await run.close()

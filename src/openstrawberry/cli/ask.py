@@ -1,31 +1,42 @@
 """`strawberry ask`: one question, watched step by step."""
 
 import asyncio
+import os
+import stat
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from openstrawberry.cli import options as o
-from openstrawberry.errors import Interrupted
+from openstrawberry.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from openstrawberry.cli.asking import AskView
     from openstrawberry.config import RunConfig
     from openstrawberry.settings import Settings
     from openstrawberry.trace import Trace
 
+QUESTION = "How many r's are in strawberry?"
 PAUSE_EVERY = 10  # turns after which a person at a terminal is asked whether to go on
 
 
 def command(
-    question: Annotated[str, typer.Argument(help="What to think about.")] = "How many r's are in strawberry?",
+    question: Annotated[
+        str | None,
+        typer.Argument(help=f"What to think about; - or a pipe is read (default: {QUESTION})", metavar="TEXT"),
+    ] = None,
     answer: Annotated[str | None, typer.Option(help="The right answer, to check against.")] = None,
     model: o.Model = None,
+    critic_model: o.CriticModel = None,
+    judge_model: o.JudgeModel = None,
     strategy: o.StrategyName = None,
     prm: o.Prm = None,
     max_turns: o.MaxTurns = None,
     final_every: o.FinalEvery = None,
+    turns: o.Turns = None,
     temperature: o.Temperature = None,
     top_p: o.TopP = None,
     max_tokens: o.MaxTokens = None,
@@ -43,8 +54,8 @@ def command(
     budget_usd: o.BudgetUsd = None,
     budget_tokens: o.BudgetTokens = None,
     out: o.Out = None,
-    dry_run: o.DryRun = False,
-    json: o.Json = False,
+    dry_run: o.DryRun = None,
+    json: o.Json = None,
 ) -> None:
     """Watch a model reason about one question. At a terminal it pauses every 10 turns and asks whether to go on."""
     flags = dict(locals())
@@ -55,7 +66,7 @@ def command(
     from openstrawberry.settings import Settings
 
     dry = flags.pop("dry_run")
-    asked, known = flags.pop("question"), flags.pop("answer")
+    asked, known = question_from(flags.pop("question")), flags.pop("answer")
     flags["set"] = parse_sets(flags.pop("set_") or [])
     as_json = flags.pop("json")
     config = load_config(None, {**flags, "samples": 1, "concurrency": 1})
@@ -64,31 +75,57 @@ def command(
         return
     view = AskView(Console(), streaming=sys.stdout.isatty())
     try:
-        trace = _ask(config, Settings.load(), asked, known, view, as_json)
+        trace, kept = _ask(config, Settings.load(), asked, known, view, as_json)
     except KeyboardInterrupt:
-        raise Interrupted("Interrupted; what was said is kept in traces/. Ask again to start afresh.") from None
+        where = config.out or config.home
+        raise Interrupted(f"Interrupted; what was said is kept in {where}. Ask again to start afresh.") from None
     if as_json:
         print(trace.to_line())
     else:
-        view.verdict(trace)
+        view.verdict(trace, kept)
     if trace.owed:
         print(f"strawberry: {trace.error.message}", file=sys.stderr)
         raise typer.Exit(3)
 
 
-def show_plan(config: "RunConfig", question: str, json: bool) -> None:
+def question_from(given: str | None) -> str:
+    """The question: as written, or from stdin where that is a pipe or a file; an empty one leaves the usual question.
+
+    Raises:
+        UsageError: there is no text in it.
+    """
+    read = given == "-" or (given is None and _piped())
+    text = sys.stdin.buffer.read().decode("utf-8", "replace") if read else given
+    if given is None and not (text or "").strip():
+        return QUESTION
+    if text is None or not text.strip():
+        raise UsageError("The question is empty: write it after `strawberry ask`, or pipe it in.")
+    return text.strip() if read else text
+
+
+def _piped() -> bool:
+    """Whether somebody gives us text. Where nobody does, stdin is a terminal, closed, or a device such as /dev/null."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (AttributeError, OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def show_plan(config: "RunConfig", question: str, json: bool | None) -> None:
     """What asking would send and take."""
     from openstrawberry.ask import problem_of
     from openstrawberry.cli.planview import show_estimate
     from openstrawberry.estimate import estimate
     from openstrawberry.settings import Settings
 
-    show_estimate(estimate(config, Settings.load(), [problem_of(config, question, None)]), json)
+    show_estimate(estimate(config, Settings.load(), [problem_of(config, question, None)]), bool(json))
 
 
 def _ask(
-    config: "RunConfig", settings: "Settings", question: str, answer: str | None, view: "AskView", quiet: bool
-) -> "Trace":
+    config: "RunConfig", settings: "Settings", question: str, answer: str | None, view: "AskView", quiet: bool | None
+) -> "tuple[Trace, Path]":
+    """The trace, and the run directory that holds it."""
     from openstrawberry.ask import Asking
     from openstrawberry.engine.events import ignore
 
@@ -102,7 +139,7 @@ def _ask(
                 turns += PAUSE_EVERY
                 view.again()
                 trace = loop.run(asking.run(turns))
-            return trace
+            return trace, asking.path
         finally:
             loop.run(asking.close())
 

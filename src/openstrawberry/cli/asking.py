@@ -1,6 +1,7 @@
 """How one question looks while it is asked: each step as it happens, with its title and time."""
 
 import time
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -8,6 +9,7 @@ from rich.text import Text
 from openstrawberry.cli.render import MARKS, clean, dollars
 from openstrawberry.engine.events import Event, Streamed, TurnEnded, TurnStarted
 from openstrawberry.trace import Node, Trace, title_of
+from openstrawberry.wording import counted
 
 
 class AskView:
@@ -31,7 +33,8 @@ class AskView:
             self.turn += 1
             if self.turn > self.shown:
                 asked = event.node.content.strip().splitlines()
-                self.console.print(Text(f"{self.turn:>3}  {clean(asked[-1])[:100] if asked else ''}", style="dim"))
+                who = "" if event.role == "solver" else f"{event.role}: "
+                self.console.print(Text(f"{self.turn:>3}  {who}{clean(asked[-1])[:100] if asked else ''}", style="dim"))
         elif isinstance(event, Streamed) and self.turn > self.shown and self.streaming:
             self._delta(event.delta.channel, event.delta.text)
         elif isinstance(event, TurnEnded) and self.turn > self.shown:
@@ -58,10 +61,13 @@ class AskView:
         title = f"{clean(title_of(node.content))} · " if "<turn_title" in node.content else ""
         self.console.print(Text(f"     {title}{seconds:.2f} s", style="cyan"))
 
-    def verdict(self, trace: Trace) -> None:
-        """How it ended."""
+    def verdict(self, trace: Trace, kept: Path) -> None:
+        """How it ended, and where it is kept; a run without any reply is not kept."""
         mark, style = MARKS.get(trace.verdict.status, ("→", "bold"))
-        labels = {"correct": "right", "incorrect": f"wrong, expected {trace.problem.answer}"}
+        labels = {
+            "correct": "right",
+            "incorrect": f"wrong, expected {trace.problem.answer}" if trace.problem.answer else "wrong",
+        }
         checked = labels.get(trace.verdict.status, "not checked: give the right answer with --answer")
         if not trace.answer:
             checked = {
@@ -70,7 +76,7 @@ class AskView:
                 "refused": "the model refused",
             }.get(trace.stop, "no answer")
         known = [
-            f"{count:,} tokens {name}"
+            f"{counted(count, 'token')} {name}"
             for name, count in (
                 ("in", trace.usage.input),
                 ("cached", trace.usage.cached_input),
@@ -84,5 +90,7 @@ class AskView:
             Text.assemble((f"\n{mark} {clean(trace.answer)}".rstrip(), style), (f"  ({clean(checked)})", "dim"))
         )
         self.console.print(
-            Text(" · ".join([f"{trace.turns} turns", f"{time.monotonic() - self.began:.1f} s", *known]), "dim")
+            Text(" · ".join([counted(trace.turns, "turn"), f"{time.monotonic() - self.began:.1f} s", *known]), "dim")
         )
+        if kept.exists():
+            self.console.print(Text(f"kept in {kept}", "dim"), soft_wrap=True)

@@ -27,7 +27,7 @@ def command(
         int | None, typer.Option(help="Begin no round after so many tokens read and written.")
     ] = None,
     show_config: Annotated[bool, typer.Option("--show-config", help="Print the loop as YAML, to be edited.")] = False,
-    json: o.Json = False,
+    json: o.Json = None,
 ) -> None:
     """Let a model learn from its own checked traces, round after round, on ever harder problems.
 
@@ -39,11 +39,12 @@ def command(
     _run(file, flags, as_json, show)
 
 
-def _run(file: Path | None, flags: dict[str, Any], as_json: bool, show: bool) -> None:
+def _run(file: Path | None, flags: dict[str, Any], as_json: bool | None, show: bool) -> None:
     from openstrawberry.bootstrap.config import Loop
-    from openstrawberry.config import load_settings
+    from openstrawberry.config import load_settings, load_switches
 
-    loop = load_settings(Loop, file, flags)
+    shown = load_switches(file, {"json": as_json})
+    loop = load_settings(Loop, file, flags, beside=shown)
     if show:
         import yaml
 
@@ -53,7 +54,7 @@ def _run(file: Path | None, flags: dict[str, Any], as_json: bool, show: bool) ->
     from openstrawberry.cli.climb import open_view
     from openstrawberry.settings import Settings
 
-    view = open_view(as_json)
+    view = open_view(shown["json"])
     bootstrap = Bootstrap(loop, Settings.load(), view.hear)
     view.start(bootstrap)
     try:

@@ -13,6 +13,7 @@ from openstrawberry.bootstrap.events import LoopEvent, Reported, RoundEnded, Sta
 from openstrawberry.cli.document import show_document
 from openstrawberry.engine.events import TraceEnded
 from openstrawberry.training.progress import Notice, Step
+from openstrawberry.wording import counted
 
 if TYPE_CHECKING:
     from openstrawberry.bootstrap.ladder import Ladder
@@ -66,7 +67,7 @@ class TextLoop:
             Text.assemble(
                 ("strawberry ", "bold red"),
                 (loop.student, "bold"),
-                f"{made_by} · {ladder} · up to {loop.rounds} rounds",
+                f"{made_by} · {ladder} · up to {counted(loop.rounds, 'round')}",
             ),
             soft_wrap=True,
         )
@@ -123,7 +124,7 @@ class TextLoop:
         stage, self.stage = self.stage, None
         found = f"{self.right:,} of {self.made:,} right" if self.made else ""
         if self.last:
-            found = f"{self.last.step:,} steps, loss {self.last.loss:.3f}"
+            found = f"{counted(self.last.step, 'step')}, loss {self.last.loss:.3f}"
         seconds = time.monotonic() - self.began
         line = f"  {self._title(stage):<20} {seconds:5.0f} s  {stage.what}"
         self.console.print(Text(line + (f": {found}" if found else "")), soft_wrap=True)

@@ -8,16 +8,18 @@ from rich.text import Text
 from openstrawberry.cli.render import clean, json_line
 from openstrawberry.doctor import Finding
 from openstrawberry.store.records import Records
+from openstrawberry.verifiers.levels import Level
+from openstrawberry.wording import counted
 
 SHOWN = 5  # models that are named; there may be hundreds
 _INDENT = " " * 13
 _STYLES = {"ready": "green", "trouble": "red"}
 
 
-def show_doctor(findings: list[Finding], records: Records, json: bool) -> None:
+def show_doctor(findings: list[Finding], sandbox: tuple[Level, str], records: Records, json: bool) -> None:
     """Keys are shown as set or not, never as themselves."""
     if json:
-        _say_json(findings, records)
+        _say_json(findings, sandbox, records)
         return
     console = Console()
     found = [one for one in findings if one.state in _STYLES]
@@ -32,6 +34,8 @@ def show_doctor(findings: list[Finding], records: Records, json: bool) -> None:
         said = _advice(one) if one.state == "not running" else one.detail
         _print(console, f"{one.provider.name:<12} ", f"{one.state}: {said}", "dim")
     console.print()
+    for line in _sandbox(*sandbox, console.width):
+        console.print(line, soft_wrap=True)
     console.print(_records(records))
 
 
@@ -69,11 +73,22 @@ def _advice(one: Finding) -> str:
     return one.provider.unreachable or one.detail
 
 
+def _sandbox(level: Level, missing: str, width: int) -> list[Text]:
+    """How code of models is contained: one line where it is well, and what is missing where it is not."""
+    if level == "none":
+        return [Text(line, "red") for line in textwrap.wrap(missing, width)]
+    head = f"Code that models write is contained by {level} (verifier code)."
+    return [
+        Text(head, "" if not missing else "yellow"),
+        *(Text(line, "yellow") for line in textwrap.wrap(missing, width)),
+    ]
+
+
 def _records(records: Records) -> Text:
     if not records.runs or records.oldest is None or records.newest is None:
         return Text(f"No reply records in {records.home}.")
     first, last = (moment.astimezone().strftime("%Y-%m-%d %H:%M") for moment in (records.oldest, records.newest))
-    runs = "1 run" if records.runs == 1 else f"{records.runs:,} runs"
+    runs = counted(records.runs, "run")
     when = f"from {first}" if first == last else f"from {first} to {last}"
     return Text(f"Reply records of {runs} in {records.home}: {_size(records.bytes)}, {when}.")
 
@@ -82,10 +97,10 @@ def _size(count: int) -> str:
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= scale:
             return f"{count / scale:.1f} {unit}"
-    return f"{count} bytes"
+    return counted(count, "byte")
 
 
-def _say_json(findings: list[Finding], records: Records) -> None:
+def _say_json(findings: list[Finding], sandbox: tuple[Level, str], records: Records) -> None:
     for one in findings:
         provider = one.provider
         json_line(
@@ -102,6 +117,7 @@ def _say_json(findings: list[Finding], records: Records) -> None:
             batch=provider.batch,
             limits=dict(one.limits),
         )
+    json_line(event="sandbox", level=sandbox[0], detail=sandbox[1])
     json_line(
         event="records",
         path=str(records.home),

@@ -34,6 +34,8 @@ Seen = Annotated[
 def command(
     models: Models = None,
     methods: Methods = None,
+    critic_model: o.CriticModel = None,
+    judge_model: o.JudgeModel = None,
     prm: o.Prm = None,
     problems: Problems = None,
     samples: Samples = None,
@@ -67,7 +69,7 @@ def command(
     prices: o.Prices = None,
     allow_trained_on: Seen = None,
     config: o.Config = None,
-    json: o.Json = False,
+    json: o.Json = None,
 ) -> None:
     """Measure models and methods side by side on the same problems, and say which is better, with intervals.
 
@@ -75,7 +77,9 @@ def command(
     again to go on after a crash. The report is written as Markdown, JSON and one HTML page.
     """
     flags = dict(locals())
-    run_command(flags, json=flags.pop("json"))
+    from openstrawberry.config import load_switches
+
+    run_command(flags, **load_switches(config, {"json": flags.pop("json")}))
 
 
 def run_command(flags: dict[str, Any], json: bool) -> None:
@@ -88,7 +92,7 @@ def run_command(flags: dict[str, Any], json: bool) -> None:
     from openstrawberry.settings import Settings
 
     file = flags.pop("config")
-    asked = load_settings(Evaluation, file, {name: value for name, value in flags.items() if value != []})
+    asked = load_settings(Evaluation, file, {name: value for name, value in flags.items() if value != []}, ["json"])
     choice = choose(asked.models, asked.methods)
     asked = asked.model_copy(update=choice.settings)
     view = EvalView(json)

@@ -12,6 +12,7 @@ from openstrawberry.engine.events import Event
 from openstrawberry.evaluation.evaluate import EvalEvent, RowEnded, RowStarted
 from openstrawberry.evaluation.report import REPORT, Report
 from openstrawberry.evaluation.story import share, tell
+from openstrawberry.wording import counted
 
 
 class EvalView:
@@ -77,7 +78,8 @@ class EvalView:
                 view.summary(summary)
             return
         replayed = f", {summary.replies_replayed:,} replayed" if summary.replies_replayed else ""
-        made = f"{summary.made:,} traces made now, {summary.replies_asked:,} replies{replayed}, {summary.seconds:.1f} s"
+        asked = counted(summary.replies_asked, "reply", "replies")
+        made = f"{counted(summary.made, 'trace')} made now, {asked}{replayed}, {summary.seconds:.1f} s"
         self._console.print(Text(f"  right {share(event.row.overall.accuracy)} · {made}"), soft_wrap=True)
 
 

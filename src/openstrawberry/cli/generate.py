@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from openstrawberry.generate import Run
     from openstrawberry.store.summary import Summary
 
+BESIDE = ("dry_run", "watch", "json")  # what is shown; all other flags are settings of the run
+
 
 def command(
     model: o.Model = None,
+    critic_model: o.CriticModel = None,
+    judge_model: o.JudgeModel = None,
     problems: o.Problems = None,
     strategy: o.StrategyName = None,
     prm: o.Prm = None,
@@ -36,6 +40,7 @@ def command(
     tokens_per_minute: o.TokensPerMinute = None,
     max_turns: o.MaxTurns = None,
     final_every: o.FinalEvery = None,
+    turns: o.Turns = None,
     temperature: o.Temperature = None,
     top_p: o.TopP = None,
     max_tokens: o.MaxTokens = None,
@@ -57,20 +62,24 @@ def command(
     budget_usd: o.BudgetUsd = None,
     budget_tokens: o.BudgetTokens = None,
     config: o.Config = None,
-    dry_run: o.DryRun = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show the steps of one trace after the other.")] = False,
-    json: o.Json = False,
+    dry_run: o.DryRun = None,
+    watch: Annotated[
+        bool | None, typer.Option("--watch/--no-watch", help="Show the steps of one trace after the other.")
+    ] = None,
+    json: o.Json = None,
 ) -> None:
     """Make a model reason through problems step by step, check every trace, and keep them all.
 
     Bare, it runs the embedded model on built-in problems. Run the same command again to go on after a crash.
     """
     flags = dict(locals())
-    json, watch = flags.pop("json"), flags.pop("watch")
-    if flags.pop("dry_run"):
-        show_plan(flags, json=json)
+    from openstrawberry.config import load_switches
+
+    shown = load_switches(config, {name: flags.pop(name) for name in BESIDE})
+    if shown["dry_run"]:
+        show_plan(flags, json=shown["json"])
     else:
-        run_command(flags, json=json, watch=watch)
+        run_command(flags, json=shown["json"], watch=shown["watch"])
 
 
 def show_plan(flags: dict[str, Any], json: bool) -> None:
@@ -129,7 +138,7 @@ def _config(flags: dict[str, Any]) -> "RunConfig":
 
     file = flags.pop("config")
     flags["set"] = parse_sets(flags.pop("set_") or [])
-    return load_config(file, flags)
+    return load_config(file, flags, BESIDE)
 
 
 def batches(count: int) -> str:

@@ -11,10 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from openstrawberry.cli.render import MARKS, clean, dollars, json_line, shorten, show_summary
-from openstrawberry.engine.events import Batched, Event, Judged, Retried, TraceEnded, TraceStarted, TurnEnded
+from openstrawberry.engine.events import Batched, Event, Judged, Retried, TraceEnded, TraceStarted, TurnEnded, Warned
 from openstrawberry.models.budget import Spent
 from openstrawberry.store.reading import read_traces
 from openstrawberry.trace import Node, Trace, turn_of
+from openstrawberry.wording import counted
 
 if TYPE_CHECKING:
     from openstrawberry.generate import Run
@@ -66,22 +67,27 @@ class TextView:
         self.samples = config.samples
         self.spent = run.directory.spent
         self.lines = total is not None and total <= LINES_LIMIT
-        many = f"{total:,} problems" if total is not None else "problems"
+        many = counted(total, "problem") if total is not None else "problems"
         self.open_ended = config.until_decided
-        up_to = "up to " if self.open_ended else ""
+        samples = ("up to " if self.open_ended else "") + counted(config.samples, "sample")
         self.console.print(
             Text.assemble(
                 ("strawberry ", "bold red"),
                 (run.model.spec, "bold"),
-                f" · {run.strategy.name} · {many} × {up_to}{config.samples} samples · {config.concurrency} at a time",
+                "".join(f" · {role} {spec}" for role, spec in run.calls.roles.items()),
+                f" · {run.strategy.name} · {many} × {samples} · {config.concurrency} at a time",
             )
         )
         state = run.summary()
         made = state.traces - state.owed
         if run.skipped_rows:
-            self.console.print(f"{len(run.skipped_rows):,} rows that could not be read are left out.", style="yellow")
+            self.console.print(
+                f"Left out: {counted(len(run.skipped_rows), 'row')} that could not be read.", style="yellow"
+            )
         if run.directory.resumed:
-            self.console.print(Text(f"Going on with {run.directory.path}: {made:,} traces are there."), soft_wrap=True)
+            self.console.print(
+                Text(f"Going on with {run.directory.path}, which has {counted(made, 'trace')}."), soft_wrap=True
+            )
             if self.lines:  # a problem's line counts what an earlier command made of it
                 for trace in read_traces(run.directory.path):
                     if not trace.owed:
@@ -116,6 +122,8 @@ class TextView:
             self._retried(event)
         elif isinstance(event, Batched):
             self._batched(event)
+        elif isinstance(event, Warned):
+            self.console.print(Text(clean(event.text), style="yellow"), soft_wrap=True)
         elif isinstance(event, TraceEnded):
             self._ended(event.trace)
 
@@ -129,7 +137,7 @@ class TextView:
             return
         if event.state in ("ended", "failed"):
             del self.batches[event.id]
-        text = f"batch {clean(event.id)} {event.state}: {event.total:,} requests"
+        text = f"batch {clean(event.id)} {event.state}: {counted(event.total, 'request')}"
         self.console.print(Text(text, style="cyan"), soft_wrap=True)
 
     def _retried(self, event: Retried) -> None:
@@ -144,7 +152,7 @@ class TextView:
         if trace.id == self.followed:
             self.followed = ""
             self.console.print()
-        self.right += trace.correct
+        self.right += trace.solved
         self.wrong += trace.verdict.status == "incorrect"
         self.errors += trace.stop == "error"
         self.none += trace.verdict.status not in ("correct", "incorrect") and not trace.owed
@@ -211,10 +219,14 @@ class JsonView:
             json_line(
                 event="turn",
                 trace=event.trace_id,
-                **turn.model_dump(include={"content", "title", "latency_s", "finish_reason", "model", "usage"}),
+                **turn.model_dump(
+                    include={"channel", "content", "title", "latency_s", "finish_reason", "model", "usage"}
+                ),
             )
         elif isinstance(event, Batched):
             json_line(event="batch", batch=event.id, state=event.state, done=event.done, total=event.total)
+        elif isinstance(event, Warned):
+            json_line(event="warning", text=event.text)
         elif isinstance(event, TraceEnded):
             trace = event.trace
             json_line(
@@ -247,17 +259,18 @@ def show_turn(console: Console, node: Node) -> None:
         return
     asked = node.parent.content.strip().splitlines()[-1] if node.parent.content.strip() else ""
     console.print(Text("  " + shorten(clean(asked), console.width - 4), style="dim"))
-    head = f"  {sum(n.reply is not None for n in node.path()):>3}  {node.reply.latency_s:5.2f}s  "
+    number = sum(each.reply is not None for each in node.path()) if node.channel == "main" else node.channel
+    head = f"  {number:>3}  {node.reply.latency_s:5.2f}s  "
     body = shorten(clean(node.content).strip(), STEP_LIMIT)
     console.print(Text.assemble((head, "cyan"), body.replace("\n", "\n" + " " * len(head))))
 
 
 def problem_line(traces: list[Trace], width: int = 80) -> Text:
     """One finished problem: how many of its samples were right, and what was answered."""
-    right = sum(trace.correct for trace in traces)
+    right = sum(trace.solved for trace in traces)
     style = "green" if right == len(traces) else "yellow" if right else "red"
     steps = sorted(trace.turns for trace in traces)
     question = " ".join(clean(traces[0].problem.question).split())
-    tail = f"  {steps[0]}–{steps[-1]} turns" if steps[0] != steps[-1] else f"  {steps[0]} turns"
+    tail = f"  {steps[0]}–{steps[-1]} turns" if steps[0] != steps[-1] else f"  {counted(steps[0], 'turn')}"
     room = max(20, width - 8 - len(tail))
     return Text.assemble((f"{right:>3}/{len(traces)} ", style), shorten(question, room), (tail, "dim"))

@@ -13,6 +13,14 @@ Model = Annotated[
         help="Who reasons, as provider:name, or several with commas that share the load (default: berry, embedded).",
     ),
 ]
+CriticModel = Annotated[
+    str | None,
+    typer.Option(help="Who plays the critic of a strategy (default: the solver); asked live in batch runs."),
+]
+JudgeModel = Annotated[
+    str | None,
+    typer.Option(help="Who plays the judge of a strategy or of --verifier judge (default: the solver), likewise live."),
+]
 Problems = Annotated[
     str | None,
     typer.Option(
@@ -20,7 +28,12 @@ Problems = Annotated[
     ),
 ]
 StrategyName = Annotated[
-    str | None, typer.Option("--strategy", "-s", help="strawberry (default), zero-shot, few-shot or cot.")
+    str | None,
+    typer.Option(
+        "--strategy",
+        "-s",
+        help="strawberry (default), zero-shot, few-shot, cot, g1, llamaberry, deep-think, distill or rationalize.",
+    ),
 ]
 Prm = Annotated[
     str | None, typer.Option("--prm", help="Process reward model that scores steps, as prm:PATH (see train-prm).")
@@ -64,6 +77,7 @@ Concurrency = Annotated[
 ]
 MaxTurns = Annotated[int | None, typer.Option(help="Replies per trace before it is given up (strawberry: 40).")]
 FinalEvery = Annotated[int | None, typer.Option(help="Ask for the final answer every N turns (strawberry: 9).")]
+Turns = Annotated[int | None, typer.Option(help="Refining turns before the synthesis (llamaberry: 3).")]
 Temperature = Annotated[
     float | None,
     typer.Option("--temperature", "-t", help="Fixed sampling temperature (strawberry: climbs from 0.3 to 1)."),
@@ -76,7 +90,8 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="An option of the s
 Prompts = Annotated[Path | None, typer.Option(help="Folder whose YAML files replace the shipped prompts by name.")]
 PromptSet = Annotated[str | None, typer.Option(help="full or brief (default: brief for berry, full otherwise).")]
 VerifierName = Annotated[
-    str | None, typer.Option("--verifier", help="exact, numeric, choice, math or gym (default: chosen per problem).")
+    str | None,
+    typer.Option("--verifier", help="exact, numeric, choice, math, gym, code or judge (default: chosen per problem)."),
 ]
 QuestionColumn = Annotated[str | None, typer.Option(help="Column that holds the question.")]
 AnswerColumn = Annotated[str | None, typer.Option(help="Column that holds the answer.")]
@@ -96,6 +111,11 @@ BudgetUsd = Annotated[
 ]
 BudgetTokens = Annotated[int | None, typer.Option(help="Never read and write more than so many tokens in this run.")]
 Prices = Annotated[Path | None, typer.Option(help="YAML file with prices of your own, in dollars per million tokens.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the first prompt, and what it would take; send nothing.")]
+DryRun = Annotated[
+    bool | None,
+    typer.Option("--dry-run/--no-dry-run", help="Show the first prompt, and what it would take; send nothing."),
+]
 Config = Annotated[Path | None, typer.Option(help="YAML file with any of these flags; the command line wins.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout, for programs.")]
+Json = Annotated[
+    bool | None, typer.Option("--json/--no-json", help="One JSON object per line on stdout, for programs.")
+]

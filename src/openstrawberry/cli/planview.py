@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from openstrawberry.cli.render import clean, dollars, json_line
+from openstrawberry.wording import counted
 
 if TYPE_CHECKING:
     from openstrawberry.estimate import Column, Estimate
@@ -22,6 +23,7 @@ def show_estimate(found: "Estimate", json: bool) -> None:
         json_line(
             event="dry-run",
             model=found.spec,
+            roles=found.roles,
             strategy=found.strategy,
             problems=found.problems,
             samples=found.samples,
@@ -33,13 +35,16 @@ def show_estimate(found: "Estimate", json: bool) -> None:
         )
         return
     console = Console()
-    many = f"{found.problems:,} problems × {found.samples} samples"
-    console.print(Text(f"{found.spec} · {found.strategy} · {many} · a dry run: nothing is sent"), soft_wrap=True)
+    many = f"{counted(found.problems, 'problem')} × {counted(found.samples, 'sample')}"
+    models = " · ".join([found.spec, *(f"{role} {spec}" for role, spec in found.roles.items())])
+    console.print(Text(f"{models} · {found.strategy} · {many} · a dry run: nothing is sent"), soft_wrap=True)
     for message in request.messages:
         console.print(Text(f"\n{message.role}", style="bold"))
         console.print(Text("  " + clean(message.content).strip().replace("\n", "\n  ")), soft_wrap=True)
     sampling = "the model's own" if request.temperature is None else f"{request.temperature:g}"
-    console.print(Text(f"\ntemperature {sampling}, at most {request.max_tokens:,} tokens a reply\n", style="dim"))
+    console.print(
+        Text(f"\ntemperature {sampling}, at most {counted(request.max_tokens, 'token')} a reply\n", style="dim")
+    )
     console.print(_table(found))
     console.print(Text(_assumed(found), style="dim"), soft_wrap=True)
 

@@ -14,11 +14,12 @@ from rich.text import Text
 
 from openstrawberry.problems.problem import Problem
 from openstrawberry.stats import wilson
+from openstrawberry.wording import counted
 
 if TYPE_CHECKING:
     from openstrawberry.selection.report import Report
     from openstrawberry.store.summary import Summary
-    from openstrawberry.verify import Recheck
+    from openstrawberry.writing import Written
 
 MARKS = {"correct": ("✓", "green"), "incorrect": ("✗", "red"), "no_answer": ("–", "yellow")}
 
@@ -43,15 +44,18 @@ def dollars(value: float) -> str:
 def show_summary(console: Console, summary: "Summary") -> None:
     """How many were right, what it took, where it is."""
     judged = sum(summary.statuses.get(status, 0) for status in MARKS)
-    right = summary.statuses.get("correct", 0)
+    right = summary.statuses.get("correct", 0) - summary.hinted
     low, high = wilson(right, judged)
     rows: list[tuple[str, str]] = []
     if judged:
         share = f"{right:,} of {judged:,}"
         rows.append(("right", f"{share} ({_percent(right, judged)}, 95% interval {low:.0%} to {high:.0%})"))
-        others = {name: count for name, count in summary.statuses.items() if name != "correct" and count}
+        others = {**summary.statuses, "correct": 0, "right only with a hint": summary.hinted}
+        others = {name: count for name, count in others.items() if count}
         if others:
-            rows.append(("not", ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in others.items())))
+            why = f" ({clean(summary.no_answer)})" if summary.no_answer else ""
+            counts = [f"{n:,} {name.replace('_', ' ')}{why * (name == 'no_answer')}" for name, n in others.items()]
+            rows.append(("not", ", ".join(counts)))
         never = summary.problems - summary.solved_always - summary.solved_sometimes
         rows.append(
             (
@@ -64,13 +68,17 @@ def show_summary(console: Console, summary: "Summary") -> None:
     if tokens.get("input", -1) >= 0:
         cached = f" ({_percent(tokens['cached'], tokens['input'])} from cache)" if tokens.get("cached", -1) >= 0 else ""
         rows.append(("tokens", f"{tokens['input']:,} in{cached}, {max(tokens['output'], 0):,} out"))
-    rows += [("cost", cost)] if (cost := _cost(summary)) else []
+    rows += [("cost", cost)] if (cost := cost_of(summary)) else []
     replayed = f", {summary.replies_replayed:,} replayed" if summary.replies_replayed else ""
     rows.append(
-        ("time", f"{summary.seconds:.1f} s for {summary.made:,} traces ({summary.replies_asked:,} replies{replayed})")
+        (
+            "time",
+            f"{summary.seconds:.1f} s for {counted(summary.made, 'trace')} "
+            f"({counted(summary.replies_asked, 'reply', 'replies')}{replayed})",
+        )
     )
     if summary.saved_traces >= 0:
-        saved = f"{summary.saved_traces:,} traces, about {summary.saved_calls:,} calls"
+        saved = f"{counted(summary.saved_traces, 'trace')}, about {counted(summary.saved_calls, 'call')}"
         rows.append(("saved", f"{saved}: their problems were decided without them"))
     rows.append(("traces", f"{summary.path}"))
     console.print()
@@ -79,15 +87,16 @@ def show_summary(console: Console, summary: "Summary") -> None:
     if summary.stopped:
         console.print(Text(f"Stopped early: {clean(summary.stopped)}", style="yellow"), soft_wrap=True)
     elif summary.failed:
-        told = f"{summary.failed:,} traces failed ({clean(summary.first_error)}) Run the same command to retry them."
+        failed = counted(summary.failed, "trace")
+        told = f"{failed} failed ({clean(summary.first_error)}) Run the same command to try again."
         console.print(Text(told, style="red"), soft_wrap=True)
 
 
-def _cost(summary: "Summary") -> str:
+def cost_of(summary: "Summary") -> str:
     """What the run cost; nothing where nobody bills."""
     if summary.unpriced:
         known = f"{dollars(summary.priced_usd)} and " if summary.priced_usd else ""
-        told = f"{known}unknown for {summary.unpriced:,} replies (tell prices with --prices FILE)"
+        told = f"{known}unknown for {counted(summary.unpriced, 'reply', 'replies')} (tell prices with --prices FILE)"
     elif summary.cost_usd:
         told = dollars(summary.cost_usd)
         saved = summary.cache_saved_usd
@@ -117,20 +126,29 @@ def show_problems(source: str, problems: list[Problem], more: bool, skipped: lis
         console.print(f"left out: {reason}", style="yellow", markup=False)
 
 
-def show_recheck(path: Path, result: "Recheck", json: bool) -> None:
-    """What verifying again changed."""
+def show_written(written: "Written", summary: "Summary", json: bool) -> None:
+    """How many tests a model has written, how many of them hold, and where the problems are."""
     if json:
-        for (before, after), count in sorted(result.moves.items()):
-            json_line(event="verdicts", before=before, after=after, traces=count)
+        json_line(event="tests", **{**vars(written), "file": str(written.file)}, run=str(summary.path))
         return
     console = Console()
-    console.print(Text(str(path)), soft_wrap=True)
-    table = Table("before", "after", "traces")
-    for (before, after), count in sorted(result.moves.items()):
-        table.add_row(before, after, f"{count:,}", style="bold" if before != after else "")
-    console.print(table)
-    changed = f"{result.changed:,} of {result.moves.total():,} verdicts changed; kept in {result.file}"
-    console.print(Text(changed), soft_wrap=True)
+    low, high = written.interval
+    checked = f"{written.written:,} by the model"
+    if written.checked:
+        share = _percent(written.held, written.checked)
+        checked += f"; the known solution passes {written.held:,} of {written.checked:,} ({share}, "
+        checked += f"95% interval {low:.0%} to {high:.0%})"
+    if written.unchecked:
+        checked += f"; {written.unchecked:,} kept unchecked, as no solution is known"
+    left = {"no test that holds": written.without, "tests that doing nothing passes": written.idle}
+    rows = [("tests", checked), ("problems", f"{written.problems:,} have tests now")]
+    rows += [("", f"{written.had_tests:,} had tests already and are kept as they were")] if written.had_tests else []
+    rows += [("left out", f"{count:,} with {why}") for why, count in left.items() if count]
+    rows += [("run", str(summary.path)), ("file", str(written.file))]
+    console.print()
+    for name, value in rows:
+        console.print(Text.assemble((f"{name:>9}  ", "bold"), value), soft_wrap=True)
+    console.print(Text(f"     next  strawberry generate --problems {written.file}"), soft_wrap=True)
 
 
 def show_selection(report: "Report", file: Path | None, then: str, json: bool) -> None:
@@ -139,7 +157,7 @@ def show_selection(report: "Report", file: Path | None, then: str, json: bool) -
         json_line(event="selection", file=str(file or ""), **report.model_dump())
         return
     console = Console()
-    rows = "pairs" if report.rejected_steps else "traces"
+    rows = "paths" if report.format == "prm" else "pairs" if report.rejected_steps else "traces"
     table = Table("size", "problems", "right", "pass rate (95%)", "in the band", rows)
     for size in report.sizes:
         name = f"{size.family} {size.difficulty:g}".strip()
@@ -152,9 +170,11 @@ def show_selection(report: "Report", file: Path | None, then: str, json: bool) -
         if dropped:
             reasons = ", ".join(f"{count:,} {why}" for why, count in dropped)
             console.print(Text(f"left out  {what}: {reasons}"), soft_wrap=True)
-    steps = f"{report.chosen_steps:g} steps right"
+    steps = f"{report.chosen_steps:g} step{'' if report.chosen_steps == 1 else 's'}"
+    steps += "" if report.format == "prm" else " right"
     steps += f", {report.rejected_steps:g} wrong" if report.rejected_steps else ""
-    kept = f"{report.rows:,} {rows} from {report.problems_used:,} of {report.problems:,} problems (mean {steps})"
+    kept = f"{counted(report.rows, rows[:-1])} from {report.problems_used:,} of {counted(report.problems, 'problem')}"
+    kept += f" (mean {steps})"
     console.print(Text(f"kept      {kept}; clean guard {report.clean_guard}"), soft_wrap=True)
     console.print(Text(f"file      {file}" if file else "file      none: a dry run"), soft_wrap=True)
     if then:

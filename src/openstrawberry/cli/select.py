@@ -27,6 +27,13 @@ Clean = Annotated[
     bool | None,
     typer.Option("--clean/--no-clean", help="Learn only from traces of right steps (default: where steps are known)."),
 ]
+Composed = Annotated[
+    bool | None, typer.Option("--composed", help="Learn from replies that a strategy put together (journey) as well.")
+]
+Hinted = Annotated[
+    bool | None,
+    typer.Option("--hinted/--no-hinted", help="Learn from traces found with the answer as a hint (default: yes)."),
+]
 PerProblem = Annotated[int | None, typer.Option(help="Rows of one problem at most (default: 4).")]
 Balance = Annotated[float | None, typer.Option(help="Rows of a size, in medians of all sizes, at most (2; 0 is off).")]
 Low = Annotated[float | None, typer.Option(help="Lowest pass rate of a barely solvable problem (default: 0.05).")]
@@ -43,12 +50,14 @@ DropEvaluated = Annotated[
 Ngram = Annotated[
     int | None, typer.Option(help="Words in a row that make a question a copy of an evaluation one (13; 0 is off).")
 ]
-Format = Annotated[str | None, typer.Option("--format", "-f", help="trl (default), openai, kto, sft or sharegpt.")]
+Format = Annotated[str | None, typer.Option("--format", "-f", help="trl (default), openai, kto, sft, prm or sharegpt.")]
 Rendering = Annotated[
     str | None, typer.Option(help="chat (default): the turns as they were; flat: one reply that thinks, then answers.")
 ]
 Seed = Annotated[int | None, typer.Option(help="Which problems are left out to balance sizes (default: 0).")]
-Dry = Annotated[bool, typer.Option("--dry-run", help="Show the report and write nothing.")]
+Dry = Annotated[bool | None, typer.Option("--dry-run/--no-dry-run", help="Show the report and write nothing.")]
+
+BESIDE = ("dry_run", "json")  # what is shown; all other flags are settings of the selection
 
 
 def command(
@@ -59,6 +68,8 @@ def command(
     skew: Skew = None,
     pairing: Pairing = None,
     clean: Clean = None,
+    composed: Composed = None,
+    hinted: Hinted = None,
     rendering: Rendering = None,
     per_problem: PerProblem = None,
     balance: Balance = None,
@@ -71,15 +82,18 @@ def command(
     ngram: Ngram = None,
     seed: Seed = None,
     config: o.Config = None,
-    dry_run: Dry = False,
-    json: o.Json = False,
+    dry_run: Dry = None,
+    json: o.Json = None,
 ) -> None:
     """Turn checked traces into training data: pairs of a right and a wrong trace, or right traces alone.
 
     Bare, it takes the newest run. Problems of an evaluation set and held-out problems never get in.
     """
     flags = dict(locals())
-    run_command(flags, dry=flags.pop("dry_run"), json=flags.pop("json"))
+    from openstrawberry.config import load_switches
+
+    shown = load_switches(config, {name: flags.pop(name) for name in BESIDE})
+    run_command(flags, dry=shown["dry_run"], json=shown["json"])
 
 
 def run_command(flags: dict[str, Any], dry: bool, json: bool) -> None:
@@ -92,7 +106,7 @@ def run_command(flags: dict[str, Any], dry: bool, json: bool) -> None:
 
     runs, out = flags.pop("runs") or [newest(Path("traces"))], flags.pop("out")
     flags["evaluation"] = flags["evaluation"] or None
-    options = load_settings(Selecting, flags.pop("config"), flags)
+    options = load_settings(Selecting, flags.pop("config"), flags, BESIDE)
     selection = select(runs, options)
     file = out or (runs[0] / options.file_name if len(runs) == 1 else Path(options.file_name))
     if not dry:
@@ -106,6 +120,7 @@ def _next(options: "Selecting", file: Path, run: dict[str, Any]) -> str:
     if options.format in ("openai", "sharegpt"):
         return ""
     spec = str(run.get("identity", {}).get("model", ""))
-    command = ["strawberry", "train-sft" if options.format == "sft" else "train-dpo", str(file)]
+    trainer = {"sft": "train-sft", "prm": "train-prm"}.get(options.format, "train-dpo")
+    command = ["strawberry", trainer, str(file)]
     command += ["--loss", "kto"] if options.format == "kto" else []
     return shlex.join([*command, "--model", spec if spec.partition(":")[0] in ("berry", "hf") else "hf:PATH"])

@@ -12,6 +12,7 @@ from rich.text import Text
 from openstrawberry.cli.render import clean
 from openstrawberry.training.progress import Grade, Notice, Probed, Share, Step
 from openstrawberry.training.progress import Progress as Told
+from openstrawberry.wording import counted
 
 if TYPE_CHECKING:
     from openstrawberry.training.progress import Trained
@@ -78,8 +79,8 @@ class TextTraining:
             Text.assemble(
                 ("strawberry ", "bold red"),
                 (training.model, "bold"),
-                f" · {training.recipe.describe()} · {len(training.rows):,} rows, the longest {training.longest:,} "
-                f"tokens · {training.hardware.device}, {learnt}",
+                f" · {training.recipe.describe()} · {counted(len(training.rows), 'row')}, the longest "
+                f"{counted(training.longest, 'token')} · {training.hardware.device}, {learnt}",
             ),
             soft_wrap=True,
         )
@@ -115,7 +116,7 @@ class TextTraining:
         known = {name: value for name, value in trained.metrics.items() if name in SHOWN}
         measured = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in known.items())
         rows = [
-            ("trained", f"{trained.steps:,} steps in {trained.seconds:.0f} s ({measured})"),
+            ("trained", f"{counted(trained.steps, 'step')} in {trained.seconds:.0f} s ({measured})"),
             ("model", str(trained.folder)),
             ("next", trained.next),
         ]

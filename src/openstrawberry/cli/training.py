@@ -39,7 +39,11 @@ ProbeEvery = Annotated[int | None, typer.Option(help="Steps between probes (defa
 Patience = Annotated[int | None, typer.Option(help="Probes without progress before training stops (default: 3).")]
 Export = Annotated[str | None, typer.Option(help="onnx or none (default: onnx where the base runs on it).")]
 Device = Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")]
-Dry = Annotated[bool, typer.Option("--dry-run", help="Show three rows as the model will read them, and train nothing.")]
+Dry = Annotated[
+    bool | None,
+    typer.Option("--dry-run/--no-dry-run", help="Show three rows as the model will read them, and train nothing."),
+]
+BESIDE = ("dry_run", "json")  # what is shown; all other flags are settings of the training
 
 
 def dpo(
@@ -69,8 +73,8 @@ def dpo(
     export: Export = None,
     device: Device = None,
     config: o.Config = None,
-    dry_run: Dry = False,
-    json: o.Json = False,
+    dry_run: Dry = None,
+    json: o.Json = None,
 ) -> None:
     """Train a model to prefer right traces over wrong ones (DPO), and short right ones most.
 
@@ -100,8 +104,8 @@ def sft(
     export: Export = None,
     device: Device = None,
     config: o.Config = None,
-    dry_run: Dry = False,
-    json: o.Json = False,
+    dry_run: Dry = None,
+    json: o.Json = None,
 ) -> None:
     """Train a model on right traces (supervised; STaR's step).
 
@@ -151,7 +155,7 @@ FILES = {"dpo": "pairs", "sft": "conversations", "prm": "rows"}  # what each com
 
 def _command(method: Literal["dpo", "sft", "prm"], flags: dict[str, Any]) -> None:
     from openstrawberry.cli.trained import open_view
-    from openstrawberry.config import load_settings
+    from openstrawberry.config import load_settings, load_switches
     from openstrawberry.training.loading import require_packages
     from openstrawberry.training.prm import RewardTraining
     from openstrawberry.training.recipe import Recipe, out_or_new
@@ -159,9 +163,10 @@ def _command(method: Literal["dpo", "sft", "prm"], flags: dict[str, Any]) -> Non
 
     require_packages()
     file, model, out = flags.pop(FILES[method]), flags.pop("model"), flags.pop("out")
-    dry, view, skew = flags.pop("dry_run"), open_view(flags.pop("json")), flags.pop("skew", None)
+    shown = load_switches(flags["config"], {name: flags.pop(name) for name in BESIDE})
+    view, skew = open_view(shown["json"]), flags.pop("skew", None)
     flags["mix"] = tuple(flags["mix"]) if flags.get("mix") else None
-    recipe = load_settings(Recipe, flags.pop("config"), {**flags, "method": method})
+    recipe = load_settings(Recipe, flags.pop("config"), {**flags, "method": method}, BESIDE)
     made_by = ""
     if file is None:
         file, made_by = _selected(method, recipe, skew, view.say)
@@ -169,7 +174,7 @@ def _command(method: Literal["dpo", "sft", "prm"], flags: dict[str, Any]) -> Non
     out = out_or_new(out, Path("models"), f"{_short(model)}-{method}")
     view.say(f"strawberry train-{method} {file} --model {model} --out {out}")
     training = (RewardTraining if method == "prm" else Training)(recipe, model, file, view.hear)
-    if dry:
+    if shown["dry_run"]:
         view.previews(training.previews())
         return
     view.start(training)
@@ -186,6 +191,7 @@ def _selected(method: str, recipe: "Recipe", skew: float | None, say: Any) -> tu
     from openstrawberry.selection.options import Selecting
     from openstrawberry.selection.select import select
     from openstrawberry.store.reading import newest, read_run
+    from openstrawberry.wording import counted
 
     run = newest(Path("traces"))
     form = "kto" if method == "dpo" and recipe.loss == "kto" else {"dpo": "trl", "sft": "sft", "prm": "prm"}[method]
@@ -194,7 +200,7 @@ def _selected(method: str, recipe: "Recipe", skew: float | None, say: Any) -> tu
     files = {"trl": "pairs.jsonl", "kto": "labelled.jsonl", "sft": "conversations.jsonl", "prm": "steps.jsonl"}
     file = run / files[form]
     found.write(file)
-    say(f"strawberry select {run} --format {form} --out {file}   # {len(found)} rows")
+    say(f"strawberry select {run} --format {form} --out {file}   # {counted(len(found), 'row')}")
     return file, str(read_run(run).get("identity", {}).get("model", ""))
 
 

@@ -19,7 +19,7 @@ from openstrawberry.engine.events import Emit, Judged, Streamed, TraceStarted, T
 from openstrawberry.engine.slots import Slots
 from openstrawberry.engine.stepper import Leaf, Stepper
 from openstrawberry.errors import ProviderError, SetupError, StrawberryError
-from openstrawberry.models.model import without_address
+from openstrawberry.models.model import no_logprobs, without_address
 from openstrawberry.models.replies import Recorded, reply_key
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet
@@ -54,7 +54,8 @@ class Setting:
 
     `models` names who plays each role; a role that is missing is played by the solver. `identity` (the run's digest)
     goes into trace ids and, with the number of a slot, into cache keys. `stream`: whether replies are streamed (and
-    `Streamed` events emitted). `resumed`: whether the run goes on with an earlier one's work.
+    `Streamed` events emitted). `resumed`: whether the run goes on with an earlier one's work. `longest`: tokens of the
+    longest reply by role, where it differs from that of `sampling`.
     """
 
     strategy: Strategy
@@ -62,6 +63,7 @@ class Setting:
     models: Mapping[AskRole, Recorded]
     checker: Checker
     sampling: Sampling = Sampling()
+    longest: Mapping[AskRole, int] = field(default_factory=dict)
     seed: int = 0
     identity: str = ""
     stream: bool = False
@@ -116,7 +118,6 @@ class _Drive:
             answer = await self._solve()
             verdict = await self._verdict(answer)
         except ProviderError as error:
-            self._unless_proven(error)
             stop = _STOPS.get(error.kind, "error")
             answer, verdict = self._broken_off(stop), Checked()
             failure = Failure(message=str(error), kind=error.kind, provider=error.provider, status=error.status)
@@ -124,7 +125,8 @@ class _Drive:
             raise
         except Exception as error:  # the one boundary: a fault in a strategy or verifier costs its trace, not the run
             answer, verdict = self._broken_off("error"), Checked()
-            failure = Failure(message=f"{type(error).__name__}: {error}", kind="internal")
+            told = f"The strategy or the verifier has a fault ({type(error).__name__}: {error}): please report it."
+            failure = Failure(message=told, kind="internal")
         return self._record(answer, verdict, failure, started)
 
     async def _solve(self) -> Answer:
@@ -166,7 +168,6 @@ class _Drive:
         try:
             result = await work
         except ProviderError as error:
-            self._unless_proven(error)
             if error.kind == "budget":  # not the strategy's to live with: the whole trace is made another time
                 raise
             stepper.throw(ticket, error)
@@ -196,7 +197,13 @@ class _Drive:
         del self.requests[ticket]
         setting.emit(TurnStarted(self.id, ask.node, ask.role))
         listen = (lambda delta: setting.emit(Streamed(self.id, delta))) if setting.stream else None
-        reply = await model.complete(request, listen)
+        try:
+            reply = await model.complete(request, listen)
+        except ProviderError as error:
+            self._unless_proven(error, model)
+            raise
+        if ask.logprobs and reply.logprobs is None and reply.content:
+            raise no_logprobs(model.spec)
         node = self.task.tree.add("assistant", reply.content, ask.node, ask.node.channel, reply, request.key)
         setting.emit(TurnEnded(self.id, node))
         return node
@@ -217,11 +224,13 @@ class _Drive:
             messages=ask.node.messages,
             temperature=sampling.temperature if ask.temperature is None else ask.temperature,
             top_p=sampling.top_p,
-            max_tokens=ask.max_tokens or sampling.max_tokens,
+            max_tokens=ask.max_tokens or self.setting.longest.get(ask.role, sampling.max_tokens),
             stop=ask.stop,
             seed=int(seed[:8], 16) >> 1,
             response_schema=ask.response_schema,
             reasoning=sampling.reasoning,
+            thoughts=ask.thoughts,
+            logprobs=ask.logprobs,
             cache_key=self._cache_key(ask.node.root),
         )
         return replace(request, key=reply_key(spec, ask.role, request, ask.node.chain, self.sample, draw))
@@ -236,18 +245,24 @@ class _Drive:
         return self.cache_key if same else f"{self.cache_key}-{root.chain[:8]}"
 
     async def _check(self, answer: str) -> Verdict:
-        verdict = await self.setting.checker.verify(self.problem, answer)
+        try:
+            verdict = await self.setting.checker.verify(self.problem, answer)
+        except ProviderError as error:
+            self._unless_proven(error, self.setting.model("judge"))
+            raise
         self.setting.emit(Judged(self.id, answer, verdict))
         return verdict
 
     async def _verdict(self, answer: Answer) -> Checked:
         if answer.stop == "truncated" and not answer.text:
-            return Checked(status="no_answer", method=answer.method)
+            return Checked(status="no_answer", detail=answer.detail, method=answer.method)
         verdict = await self._check(answer.text)
-        return Checked(**verdict.model_dump(), method=answer.method)
+        detail = "; ".join(filter(None, (verdict.detail, answer.detail)))
+        return Checked(**{**verdict.model_dump(), "detail": detail}, method=answer.method)
 
-    def _unless_proven(self, error: ProviderError) -> None:
-        known_to_work = self.setting.proven or (error.kind == "quota" and self.setting.resumed)
+    def _unless_proven(self, error: ProviderError, model: Recorded) -> None:
+        """A model that has never answered is set up wrongly, however well the others of the run work."""
+        known_to_work = model.proven or (error.kind == "quota" and self.setting.resumed)
         if error.is_setup and not known_to_work:
             raise SetupError(str(error)) from error
 

@@ -76,13 +76,20 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that a person should know, said once in a run."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TraceEnded:
     """A trace is finished and, where there is a store, on disk."""
 
     trace: Trace
 
 
-Event = TraceStarted | TurnStarted | Streamed | TurnEnded | Retried | Batched | Judged | TraceEnded
+Event = TraceStarted | TurnStarted | Streamed | TurnEnded | Retried | Batched | Judged | Warned | TraceEnded
 Emit = Callable[[Event], None]
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 
 from openstrawberry.evaluation.rows import Outcome, Row
 from openstrawberry.stats import Interval, holm, mcnemar, paired_bootstrap, sign_flip
+from openstrawberry.wording import counted
 
 LEVEL = 0.05
 What = Literal["right", "clean"]
@@ -70,10 +71,9 @@ class Comparison(BaseModel):
             return "nothing to compare: the two have no problem in common that both could be judged on"
         mean, low, high = (100 * value for value in (self.difference.mean, self.difference.low, self.difference.high))
         holm_said = f" after Holm's correction for {self.together}" if self.together > 1 else ""
-        counted = f"{self.problems:,} problem{'s' if self.problems != 1 else ''}"
         return (
             f"{self.verdict}: {mean:+.1f} points, 95% interval {low:.1f} to {high:.1f} "
-            f"({p_text(self.adjusted)}{holm_said}, {counted})"
+            f"({p_text(self.adjusted)}{holm_said}, {counted(self.problems, 'problem')})"
         )
 
 

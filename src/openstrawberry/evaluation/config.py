@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from openstrawberry.config import RunConfig
+from openstrawberry.config import Effort, RunConfig
 from openstrawberry.evaluation.methods import Entry
 from openstrawberry.store.run import digest_of
 
@@ -25,6 +25,8 @@ class Evaluation(BaseModel):
 
     models: list[str] = []
     methods: list[str] = []
+    critic_model: str | None = None
+    judge_model: str | None = None
     prm: str | None = None
     """The process reward model of the methods that score steps, as prm:PATH."""
     problems: str = DEFAULT_PROBLEMS
@@ -47,7 +49,7 @@ class Evaluation(BaseModel):
     temperature: float | None = Field(default=None, ge=0, le=5)
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
-    reasoning: str | None = None
+    reasoning: Effort | None = None
     seed: int = Field(default=0, ge=-(2**62), le=2**62)
     prompts: Path | None = None
     prompt_set: str | None = None
@@ -75,7 +77,8 @@ class Evaluation(BaseModel):
     @property
     def digest(self) -> str:
         """Short hash of all that decides what is measured."""
-        measured: dict[str, Any] = self.model_dump(mode="json", exclude=_FREE)
+        unnamed = {role for role in ("critic_model", "judge_model") if getattr(self, role) is None}
+        measured: dict[str, Any] = self.model_dump(mode="json", exclude=_FREE | unnamed)
         return digest_of(measured)
 
     @property

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openstrawberry.engine.events import Event
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import SetupError, UsageError
 from openstrawberry.evaluation.compare import Comparison, against, all_pairs
 from openstrawberry.evaluation.config import Evaluation
 from openstrawberry.evaluation.folder import claimed, folder_for, now
@@ -31,6 +31,7 @@ from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
 from openstrawberry.store.summary import Summary
 from openstrawberry.training.card import trained_on
+from openstrawberry.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def _seen(planned: Sequence[Entry], prm: str | None, problems: Sequence[Problem]
     if seen and not allowed:
         name, count = next(iter(seen.items()))
         raise SetupError(
-            f"{count:,} of the {len(problems):,} problems were used to train the model of {name!r}, so this would "
+            f"The model of {name!r} was trained on {count:,} of the {counted(len(problems), 'problem')}, so this would "
             "measure memory: choose other problems with --problems, or measure it all the same with --allow-trained-on."
         )
     return seen
@@ -175,7 +176,7 @@ async def _check_models(config: Evaluation, planned: Sequence[Entry], settings: 
 def _check_ks(config: Evaluation) -> None:
     for k in config.ks:
         if not 1 <= k <= config.samples:
-            raise SetupError(f"pass@{k} needs {k} samples of each problem: write --samples {max(k, 1)} or a smaller k.")
+            raise UsageError(f"pass@{k} needs {k} samples of each problem: write --samples {max(k, 1)} or a smaller k.")
 
 
 def _comparisons(config: Evaluation, rows: Sequence[Row], reference: int) -> list[Comparison]:

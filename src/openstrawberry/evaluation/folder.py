@@ -17,6 +17,7 @@ from openstrawberry.evaluation.methods import short_model
 from openstrawberry.store.files import write_whole
 from openstrawberry.store.lock import is_locked, lock
 from openstrawberry.store.reading import new_path
+from openstrawberry.wording import cause
 
 DOCUMENT = "evaluation.json"
 
@@ -75,8 +76,7 @@ def claimed(folder: Path, config: Evaluation) -> Iterator[Claim]:
             raise SetupError(f"{folder} exists and is no evaluation: choose another with --out.")
         held = lock(folder)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SetupError(f"Cannot write to {folder} ({reason}): choose another with --out.") from error
+        raise SetupError(f"Cannot write to {folder} ({cause(error)}): choose another with --out.") from error
     claim = Claim(folder, str(known.get("created") or now()), config)
     try:
         claim.write()

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import UsageError
 from openstrawberry.registry import unknown
 from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
 
@@ -46,21 +46,25 @@ def read_method(spec: str) -> Method:
     """A method from its text.
 
     Raises:
-        SetupError: there is no such strategy or option, or a value does not fit.
+        UsageError: there is no such strategy or option, or a value does not fit.
     """
     name, _, rest = spec.strip().partition(":")
     options: dict[str, Any] = {}
     for pair in filter(None, (part.strip() for part in rest.split(","))):
         key, separator, value = pair.partition("=")
         if not separator or not key.strip() or not value.strip():
-            raise SetupError(f"--method {spec!r} cannot be read: write it as {name}:key=value,key=value.")
+            raise UsageError(f"--method {spec!r} cannot be read: write it as {name}:key=value,key=value.")
         try:
             options[key.strip().replace("-", "_")] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise SetupError(f"--method {spec!r} cannot be read: {value!r} is no value; write a plain one.") from error
+            raise UsageError(f"--method {spec!r} cannot be read: {value!r} is no value; write a plain one.") from error
     if name not in STRATEGIES.names():
-        raise SetupError(unknown("method", name, STRATEGIES.names()))
-    open_strategy(name, options)
+        raise UsageError(unknown("method", name, STRATEGIES.names()))
+    if open_strategy(name, options).sees_answers:
+        raise UsageError(
+            f"{name} looks at the known answers while it works, so what it gets right says nothing about a model: "
+            "measure another --method, such as cot."
+        )
     return Method(spec=spec.strip(), strategy=name, options=options)
 
 
@@ -68,14 +72,14 @@ def entries(models: Sequence[str], methods: Sequence[str]) -> list[Entry]:
     """Every model with every method, in the order given: the first is what the others are compared with.
 
     Raises:
-        SetupError: see `read_method`; or the same model or method is named twice, or none is.
+        UsageError: see `read_method`; or the same model or method is named twice, or none is.
     """
     for kind, specs in (("model", models), ("method", methods)):
         if not specs:
-            raise SetupError(f"There is nothing to compare: name a {kind} with --{kind}.")
+            raise UsageError(f"There is nothing to compare: name a {kind} with --{kind}.")
         for spec, count in Counter(map(str.strip, specs)).items():
             if count > 1:
-                raise SetupError(f"The {kind} {spec} is named {count} times: name it once.")
+                raise UsageError(f"The {kind} {spec} is named {count} times: name it once.")
     read = [read_method(spec) for spec in methods]
     short = Counter(short_model(model) for model in models)
     rows = []
@@ -95,7 +99,7 @@ def find(name: str, rows: Sequence[str]) -> int:
     """The place of the row that `name` means: its whole name, or a part that only one of them has.
 
     Raises:
-        SetupError: none fits, or several do.
+        UsageError: none fits, or several do.
     """
     if name in rows:
         return list(rows).index(name)
@@ -104,8 +108,8 @@ def find(name: str, rows: Sequence[str]) -> int:
         return places[0]
     if places:
         fitting = ", ".join(repr(rows[place]) for place in places)
-        raise SetupError(f"{name!r} may be any of {fitting}: write the whole name of the row.")
-    raise SetupError(unknown("row", name, rows))
+        raise UsageError(f"{name!r} may be any of {fitting}: write the whole name of the row.")
+    raise UsageError(unknown("row", name, rows))
 
 
 def _entry(name: str, model: str, method: Method) -> Entry:

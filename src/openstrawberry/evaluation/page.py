@@ -81,9 +81,7 @@ def to_html(document: Document) -> str:
     body = "\n".join(_section(section) for section in document.sections)
     title = escape(document.title)
     return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n{_POLICY}\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n'
+        f"{HEAD}<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n"
         f"<body>\n<main>\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
@@ -137,8 +135,13 @@ _POLICY = (
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'\">"
 )
+HEAD = (  # of every page that we write: no script runs, nothing is loaded
+    f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n{_POLICY}\n'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    '<meta name="color-scheme" content="light dark">\n'
+)
 
-_STYLE = """
+STYLE = """
 :root { --page: #f6f6f4; --card: #ffffff; --ink: #1d1f21; --quiet: #5d6469; --line: #d9dcdf; --good: #12704a;
   --bad: #b3261e; --accent: #c9223c; }
 @media (prefers-color-scheme: dark) { :root { --page: #131517; --card: #1c1f22; --ink: #e8eaec; --quiet: #a2a9af;

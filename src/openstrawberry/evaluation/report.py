@@ -11,6 +11,7 @@ from openstrawberry.evaluation.compare import Comparison, compare, together
 from openstrawberry.evaluation.page import to_html, to_markdown
 from openstrawberry.evaluation.rows import Row
 from openstrawberry.store.files import write_whole
+from openstrawberry.wording import cause
 
 REPORT = "report.json"
 _PLAIN_LIST = re.compile(r"\[\n[^\[\]{}]*\n\s*\]")  # text in JSON has no line breaks, so these are the list's own
@@ -66,8 +67,9 @@ def read_report(path: Path) -> Report:
     try:
         return Report.model_validate_json(file.read_bytes())
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SetupError(f"{file} cannot be read ({reason}): name the report.json of an earlier evaluation.") from error
+        raise SetupError(
+            f"{file} cannot be read ({cause(error)}): name the report.json of an earlier evaluation."
+        ) from error
     except ValidationError as error:
         raise SetupError(f"{file} is no report of strawberry eval: name the report.json of an earlier one.") from error
 

@@ -131,7 +131,7 @@ def attempt(trace: Trace) -> Attempt:
     status = trace.verdict.status
     return Attempt(
         excluded="error" if trace.owed else status if status in EXCLUDED else "",
-        right=trace.correct,
+        right=trace.solved,
         answered=status in ("correct", "incorrect"),
         ballot=ballot(trace),
         clean=is_clean(trace),

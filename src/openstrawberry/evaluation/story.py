@@ -9,6 +9,7 @@ from openstrawberry.evaluation.plots import Point, bars, lines
 from openstrawberry.evaluation.report import Baseline, Report
 from openstrawberry.evaluation.rows import Group, Measures, Row
 from openstrawberry.stats import Interval
+from openstrawberry.wording import counted
 
 UNKNOWN = "unknown"
 _TONES: dict[str, Tone] = {"better": "good", "worse": "bad"}
@@ -35,7 +36,7 @@ def _title(rows: Sequence[Row]) -> str:
 
 
 def _came_of_it(report: Report) -> Section:
-    asked = f"{report.problems:,} problems of {report.config.get('problems', UNKNOWN)}"
+    asked = f"{counted(report.problems, 'problem')} of {report.config.get('problems', UNKNOWN)}"
     each = f"{report.samples:,} samples each" if report.samples > 1 else "one sample each"
     blocks: list[Block] = [Paragraph(f"{asked}, {each}; every row answered the same problems with the same seeds.")]
     blocks += [_verdict(one, one.first) for one in report.comparisons]
@@ -58,15 +59,16 @@ def _reservations(report: Report) -> list[str]:
     for row in report.rows:
         if row.overall.excluded:
             counts = ", ".join(f"{count:,} {why}" for why, count in row.overall.excluded.items())
+            traces = counted(sum(row.overall.excluded.values()), "trace")
             said.append(
-                f"{row.name}: {sum(row.overall.excluded.values()):,} traces say nothing about the model ({counts}). "
-                "They are not counted as wrong; a problem without any other trace is in no rate and in no comparison."
+                f"{row.name}: {traces} without a verdict on the model ({counts}). "
+                "That is not counted as wrong; a problem without any other trace is in no rate and in no comparison."
             )
     said += [f"{name}: its model was trained on {count:,} of these problems." for name, count in report.seen.items()]
     if report.skipped_rows:
-        said.append(f"{len(report.skipped_rows):,} rows of the source could not be read and were left out.")
+        said.append(f"Left out: {counted(len(report.skipped_rows), 'row')} of the source that could not be read.")
     if report.failed:
-        said.append(f"{report.failed:,} traces failed: the same command tries them again.")
+        said.append(f"{counted(report.failed, 'trace')} failed: the same command tries again.")
     return said
 
 

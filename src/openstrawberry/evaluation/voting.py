@@ -9,21 +9,15 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from math import comb
 
-from openstrawberry.problems.numbers import read_number
 from openstrawberry.trace import Trace
-from openstrawberry.verifiers.exact import normalise
-
-_NUMERIC = ("numeric", "math")
-_LONGEST = 2_000  # characters of an answer that tell it from others
+from openstrawberry.verifiers.ballot import ballot as ballot_of
 
 
 def ballot(trace: Trace) -> str:
-    """The normalised answer that a trace votes for; empty where it has none. "1,000" and "1000.0" are one answer."""
-    answer = trace.answer[:_LONGEST]
-    if trace.verdict.status == "no_answer" or not answer.strip():
+    """The normalised answer that a trace votes for; empty where it has none."""
+    if trace.verdict.status == "no_answer":
         return ""
-    number = read_number(answer) if (trace.verdict.verifier or trace.problem.verifier) in _NUMERIC else None
-    return str(number.value) if number else normalise(answer)
+    return ballot_of(trace.answer, trace.verdict.verifier or trace.problem.verifier)
 
 
 def majority_at_k(votes: Sequence[tuple[str, bool]], k: int) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from openstrawberry.chat import Reply, Request
-from openstrawberry.errors import ProviderError, SetupError
+from openstrawberry.errors import ProviderError, UsageError
 from openstrawberry.models.model import Model
 from openstrawberry.models.registry import PROVIDERS
 
@@ -117,14 +117,23 @@ def batches_of(model: Model) -> BatchApi:
     """The batch API behind `model`.
 
     Raises:
-        SetupError: its provider has none.
+        UsageError: its provider has none.
     """
-    provider = model.spec.partition(":")[0]
     batches = getattr(model, "batches", None)
     api: BatchApi | None = batches() if batches is not None else None
     if api is None:
-        raise SetupError(
-            f"{provider} has no batch API: leave --engine batch out, or choose a --model of {', '.join(BATCHING[:-1])} "
-            f"or {BATCHING[-1]}."
-        )
+        raise _without_batches(model.spec)
     return api
+
+
+def refuse_without_batches(spec: str) -> None:
+    """Raises UsageError where a provider of ours has no batch API; what others bring is found when it is opened."""
+    if any(provider.name == spec.partition(":")[0] and not provider.batch for provider in PROVIDERS):
+        raise _without_batches(spec)
+
+
+def _without_batches(spec: str) -> UsageError:
+    return UsageError(
+        f"{spec.partition(':')[0]} has no batch API: leave --engine batch out, or choose a --model of "
+        f"{', '.join(BATCHING[:-1])} or {BATCHING[-1]}."
+    )

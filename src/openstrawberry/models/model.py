@@ -4,6 +4,7 @@ import re
 from typing import Protocol
 
 from openstrawberry.chat import OnDelta, Reply, Request
+from openstrawberry.errors import SetupError
 
 _ADDRESS = re.compile(r"@https?://[^,]*")
 _BETWEEN = re.compile(r",\s*(?=[a-z][a-z0-9_-]*(?::|,|\s*$))")
@@ -17,6 +18,14 @@ def without_address(spec: str) -> str:
 def specs_in(text: str) -> tuple[str, ...]:
     """The specs in `groq:llama,cerebras:llama`; a comma inside a name or a path does not part two."""
     return tuple(part.strip() for part in _BETWEEN.split(text.strip(" ,")) if part.strip())
+
+
+def no_logprobs(spec: str) -> SetupError:
+    """What to say where log probabilities are asked for and `spec` has none."""
+    return SetupError(
+        f"{without_address(spec)} gives no log probabilities, which this strategy asks for: choose another value "
+        "with --set value=..., or a model that gives them, such as one of openai, gemini, vllm or berry."
+    )
 
 
 class Model(Protocol):

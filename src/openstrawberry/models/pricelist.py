@@ -27,6 +27,7 @@ from openstrawberry.models.prices import FREE, Price, Rate, Rates, Tariff, now
 from openstrawberry.models.provider import Provider
 from openstrawberry.models.registry import find_provider, full_spec
 from openstrawberry.settings import Settings
+from openstrawberry.wording import cause, misfit
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
@@ -189,11 +190,9 @@ def _read(file: Path) -> dict[str, Line]:
     try:
         rows = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SetupError(
-            f"The prices in {file} cannot be read ({(error.strerror or str(error)).lower()}): check --prices."
-        ) from error
+        raise SetupError(f"The prices in {file} cannot be read ({cause(error)}): check --prices.") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SetupError(f"{file} is not YAML ({' '.join(str(error).split())}): {example}") from error
+        raise SetupError(f"{file} is not YAML ({cause(error)}): {example}") from error
     if not isinstance(rows, Mapping):
         raise SetupError(f"{file} holds no prices: {example}")
     return {str(name): _line(file, str(name), row) for name, row in rows.items()}
@@ -203,9 +202,9 @@ def _line(file: Path, name: str, row: object) -> Line:
     try:
         return Line.model_validate(row)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in (name, *first["loc"]))
+        place, _, advice = misfit(error)
+        where = ".".join(map(str, (name, *place)))
         raise SetupError(
-            f"The price of {where} in {file} cannot be read ({first['msg'].lower()}): write input, output and, where "
+            f"The price of {where} in {file} cannot be read ({advice}): write input, output and, where "
             "they differ, cached_input and cache_write, in dollars per million tokens, and batch as a share of them."
         ) from error

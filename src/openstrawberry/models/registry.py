@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import SetupError, UsageError
 from openstrawberry.models.model import Model
 from openstrawberry.models.provider import ListsModels, ModelOptions, Opening, Provider
 from openstrawberry.registry import unknown
@@ -129,7 +129,7 @@ def find_provider(name: str) -> Provider:
     """The row called `name`.
 
     Raises:
-        SetupError: there is none; the nearest one is offered.
+        UsageError: there is none; the nearest one is offered.
     """
     for provider in PROVIDERS:
         if name == provider.name or name in provider.aliases:
@@ -137,7 +137,7 @@ def find_provider(name: str) -> Provider:
     for point in entry_points(group=GROUP):
         if point.name == name:
             return Provider(name, point.value, (f"{name.upper()}_API_KEY",), key_optional=True, needs_name=False)
-    raise SetupError(unknown("provider", name, provider_names()))
+    raise UsageError(unknown("provider", name, provider_names()))
 
 
 def provider_states(settings: Settings) -> tuple[ProviderState, ...]:

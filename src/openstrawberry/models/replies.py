@@ -51,6 +51,8 @@ def reply_key(model: str, role: str, request: Request, chain: str, sample: int, 
         chain,
         sample,
         draw,
+        *(["thoughts"] if request.thoughts else []),
+        *(("logprobs",) if request.logprobs else ()),
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 

@@ -16,7 +16,7 @@ twice; `difficulty` is the size, and the metadata names family and size.
 import random
 from collections.abc import Callable, Iterator, Mapping
 
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import UsageError
 from openstrawberry.problems.families import FAMILIES, Addition, Item, LetterCount, Split, draw, phrase
 from openstrawberry.problems.problem import Problem
 from openstrawberry.problems.puzzles import puzzles
@@ -42,11 +42,11 @@ def builtin_problems(request: Request) -> Iterator[Problem]:
     """The problems of the built-in set that `request.place` names.
 
     Raises:
-        SetupError: there is no such set or key, or a value does not fit.
+        UsageError: there is no such set or key, or a value does not fit.
     """
     name, values = split_query(request.place, "builtin")
     if name not in BUILTIN:
-        raise SetupError(unknown("built-in set of problems", name, BUILTIN))
+        raise UsageError(unknown("built-in set of problems", name, BUILTIN))
     return BUILTIN[name](values, request)
 
 
@@ -86,7 +86,7 @@ def _family(family: str, values: Mapping[str, str], request: Request) -> Iterato
     split = values.get("split", "held-out")
     sides: dict[str, Split] = {"train": "train", "held-out": "held-out", "heldout": "held-out"}
     if split not in sides:
-        raise SetupError(unknown(f"split of {source}", split, ("train", "held-out")))
+        raise UsageError(unknown(f"split of {source}", split, ("train", "held-out")))
     count = whole_number(values, "n", request.limit or 20)
     seed = whole_number(values, "seed", request.seed, least=0)
     draws = [_draws(family, size, sides[split], random.Random(f"{family}/{size}/{split}/{seed}")) for size in sizes]
@@ -104,17 +104,24 @@ def _sizes(family: str, text: str) -> list[int]:
     if not text:
         return [*EASY[family], *ABOVE[family]]
     low, dash, high = text.partition("-")
+    last = high if dash else low
     try:
-        sizes = list(range(int(low), int(high if dash else low) + 1))
+        if not (_whole(low) and _whole(last)):
+            raise ValueError("no whole number")
+        sizes = list(range(int(low), min(int(last), int(low) + 1000) + 1))
         if not 0 < len(sizes) <= 1000:
-            raise ValueError("an empty range")
+            raise ValueError("an empty range" if not sizes else "more than 1000 sizes")
         for size in {sizes[0], sizes[-1]}:
             draw(random.Random(0), family, size, "train")
     except ValueError as error:
-        raise SetupError(
+        raise UsageError(
             f"size={text} does not fit builtin:{family} ({error}): write builtin:{family}?size=6 or ?size=3-10."
         ) from error
     return sizes
+
+
+def _whole(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9
 
 
 def _draws(family: str, size: int, split: Split, rng: random.Random) -> Iterator[tuple[Item, str]]:

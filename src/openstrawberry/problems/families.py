@@ -204,7 +204,8 @@ def _pattern(phrasing: str, **fields: str) -> re.Pattern[str]:
 
 
 _COUNT_PATTERNS = [_pattern(text, letter="[a-z]", word="[a-z]+") for text in COUNT_PHRASINGS]
-_ADD_PATTERNS = [_pattern(text, a="[0-9]+", b="[0-9]+") for text in ADD_PHRASINGS]
+_DIGITS = "[0-9]{1,4000}"  # Python refuses to convert more than 4,300 digits
+_ADD_PATTERNS = [_pattern(text, a=_DIGITS, b=_DIGITS) for text in ADD_PHRASINGS]
 
 _ORDINARY_WORDS = """
 ant bee cat dog ear egg fox gum hat ice jam key leg map nut owl pea rug sun tea van wax yak zoo bear boat cake coin

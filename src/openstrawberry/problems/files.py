@@ -19,6 +19,7 @@ from openstrawberry.errors import SetupError
 from openstrawberry.problems.problem import Problem
 from openstrawberry.problems.rows import Reshape, Row, to_problems
 from openstrawberry.problems.source import Request
+from openstrawberry.wording import cause
 
 MAX_LINE_BYTES = 64 * 2**20
 
@@ -36,9 +37,7 @@ def file_problems(request: Request, reshape: Reshape | None = None) -> Iterator[
     try:
         yield from to_problems(reader(path), request, str(path), reshape)
     except OSError as error:
-        raise SetupError(
-            f"The file {path} cannot be read ({error.strerror or error}): check its permissions."
-        ) from error
+        raise SetupError(f"The file {path} cannot be read ({cause(error)}): check its permissions.") from error
 
 
 def find_file(place: str) -> Path:
@@ -55,7 +54,7 @@ def find_file(place: str) -> Path:
             raise SetupError(f"{path} is a folder: {advice}.")
         exists = path.exists()
     except OSError as error:
-        raise SetupError(f"{path} cannot be opened ({error.strerror or error}): check the path.") from error
+        raise SetupError(f"{path} cannot be opened ({cause(error)}): check the path.") from error
     if not exists:
         raise SetupError(f"There is no file {path}: {_nearest(path)}")
     if path.suffix.lower() not in _READERS:

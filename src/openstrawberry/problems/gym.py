@@ -12,7 +12,7 @@ every other key is one of the task's own settings. What always holds:
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import SetupError, UsageError
 from openstrawberry.problems.problem import Problem
 from openstrawberry.problems.source import Request, dump, split_query, whole_number
 from openstrawberry.registry import unknown
@@ -37,7 +37,7 @@ def gym_problems(request: Request) -> Iterator[Problem]:
     tasks = sorted(set(DATASETS) - set(_UNUSABLE))
     if task not in tasks:
         near = unknown("reasoning-gym task", task, tasks) if task else f"Name a reasoning-gym task: {', '.join(tasks)}."
-        raise SetupError(near)
+        raise UsageError(near)
     size = whole_number(query, "size", request.limit or 100)
     seed = whole_number(query, "seed", request.seed, least=0)
     config = dict(sorted({**query, "size": str(size), "seed": str(seed)}.items()))
@@ -71,7 +71,7 @@ def open_task(task: str, config: Mapping[str, str]) -> Any:
     try:
         return create_dataset(task, **settings, size=size, seed=seed)
     except (AssertionError, TypeError, ValueError) as error:
-        raise SetupError(f"The task gym:{task} refuses its settings ({error}): change or drop a key.") from error
+        raise UsageError(f"The task gym:{task} refuses its settings ({error}): change or drop a key.") from error
 
 
 def _settings(task: str, query: Mapping[str, str], config_class: Any, curriculum: Any) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _settings(task: str, query: Mapping[str, str], config_class: Any, curriculum
     if "level" in query:
         level = whole_number(query, "level", 0, least=0)
         if curriculum is None:
-            raise SetupError(f"The task gym:{task} has no levels: drop level=, or set one of {', '.join(known)}.")
+            raise UsageError(f"The task gym:{task} has no levels: drop level=, or set one of {', '.join(known)}.")
         steps = curriculum()
         steps.set_global_level(level)
         config = steps.generate_configuration()
@@ -89,7 +89,7 @@ def _settings(task: str, query: Mapping[str, str], config_class: Any, curriculum
         if key in _OWN_KEYS:
             continue
         if key not in known:
-            raise SetupError(unknown(f"setting of gym:{task}", key, [*_OWN_KEYS, *known]))
+            raise UsageError(unknown(f"setting of gym:{task}", key, [*_OWN_KEYS, *known]))
         settings[key] = _like(text, getattr(config_class, key, None))
     return settings
 

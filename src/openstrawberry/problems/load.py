@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import SetupError, UsageError
 from openstrawberry.problems.problem import Problem
 from openstrawberry.problems.source import Request
 from openstrawberry.registry import Registry, unknown
@@ -65,7 +65,7 @@ def load_problems(
             (while iterating).
     """
     if limit is not None and limit < 1:
-        raise SetupError(f"The limit is {limit}, which leaves no problems: write --limit 1 or more, or leave it out.")
+        raise UsageError(f"The limit is {limit}, which leaves no problems: write --limit 1 or more, or leave it out.")
     kind, place = split_source(source)
     request = Request(
         place=place,
@@ -97,11 +97,11 @@ def split_source(source: str) -> tuple[str, str]:
     """`source` as the name of its kind and what that kind is asked for.
 
     Raises:
-        SetupError: it is neither a known kind, a benchmark, nor the path of a file.
+        UsageError: it is neither a known kind, a benchmark, nor the path of a file.
     """
     source = source.strip()
     if not source:
-        raise SetupError(f"No problems are named: write --problems {DEFAULT_SOURCE}, or the path of a file.")
+        raise UsageError(f"No problems are named: write --problems {DEFAULT_SOURCE}, or the path of a file.")
     if _exists(source):
         return "file", source
     preset = source.partition("@")[0]
@@ -113,10 +113,10 @@ def split_source(source: str) -> tuple[str, str]:
     if "/" in source or Path(source).suffix:
         return "file", source
     if colon:
-        raise SetupError(unknown("problem source", kind, [name for name in SOURCES.names() if name != "preset"]))
+        raise UsageError(unknown("problem source", kind, [name for name in SOURCES.names() if name != "preset"]))
     if f"builtin:{source.partition('?')[0]}" in _BUILTIN_NAMES:
-        raise SetupError(f"There is no file called {source!r}: did you mean 'builtin:{source}'?")
-    raise SetupError(unknown("file, benchmark or built-in set", source, [*PRESET_NAMES, *_BUILTIN_NAMES]))
+        raise UsageError(f"There is no file called {source!r}: did you mean 'builtin:{source}'?")
+    raise UsageError(unknown("file, benchmark or built-in set", source, [*PRESET_NAMES, *_BUILTIN_NAMES]))
 
 
 _BUILTIN_NAMES = tuple(f"builtin:{name}" for name in ("demo", "heldout", "count", "add", "puzzles"))

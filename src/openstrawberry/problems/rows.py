@@ -7,6 +7,10 @@ Columns: the question and the answer (named, or the first of the usual names), a
 `options`, `verifier`, `difficulty`, `metadata` and `id`. An answer may be text, a number, true or false, or a list:
 then its first item is the answer and the verifiers accept the others too (`metadata["accepted_answers"]`). With
 options, an answer may be a letter, the text of an option, or a whole number counted from 0.
+
+Of a problem that the verifier `code` checks, the columns `tests`, `input_output`, `entry_point`, `setup` and
+`time_limit_s` go to the metadata too, and the answer, a solution that is known to be right, may be missing. A row with
+tests that names no verifier gets this one.
 """
 
 import json
@@ -26,6 +30,7 @@ from openstrawberry.registry import unknown
 QUESTION_COLUMNS = ("question", "problem", "prompt", "input", "instruction")
 ANSWER_COLUMNS = ("answer", "solution", "target", "output", "expected_answer", "label")
 OPTION_COLUMNS = ("choices", "options")
+CODE_COLUMNS = ("tests", "input_output", "entry_point", "setup", "time_limit_s")
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,16 @@ def to_problems(
 
 def _problem(fields: Mapping[str, Any], request: Request, source: str) -> Problem:
     question_column = _column(fields, request.question_column, QUESTION_COLUMNS, "question")
-    answer_column = _column(fields, request.answer_column, ANSWER_COLUMNS, "answer")
+    solved = request.answer_column or not _is_code(fields, request) or _holds(fields, ANSWER_COLUMNS)
+    answer_column = _column(fields, request.answer_column, ANSWER_COLUMNS, "answer") if solved else ""
     question = _text(question_column, fields[question_column])
     metadata = _metadata(fields)
+    if _is_code(fields, request):
+        metadata = {**{name: fields[name] for name in CODE_COLUMNS if fields.get(name)}, **metadata}
     options = _options(fields)
-    if options:
+    if not solved:
+        answer = ""
+    elif options:
         answer = _letter(answer_column, fields[answer_column], options)
         question = question if len(read_options(question)) == len(options) else with_options(question, options)
     else:
@@ -87,7 +97,10 @@ def _problem(fields: Mapping[str, Any], request: Request, source: str) -> Proble
         if accepted:
             metadata["accepted_answers"] = accepted
     verifier = (
-        request.verifier or _verifier(fields, request) or ("choice" if options else guess_verifier(question, answer))
+        request.verifier
+        or _verifier(fields, request)
+        or ("code" if _is_code(fields, request) else "")
+        or ("choice" if options else guess_verifier(question, answer))
     )
     difficulty = _difficulty(fields, metadata)
     try:
@@ -113,6 +126,17 @@ def _column(fields: Mapping[str, Any], named: str | None, usual: Iterable[str], 
             f"name them with --question-column and --answer-column."
         )
     return found
+
+
+def _is_code(fields: Mapping[str, Any], request: Request) -> bool:
+    """Whether a row is checked by running code: it says so, the command does, or it has tests and says nothing."""
+    named = request.verifier or fields.get("verifier")
+    return named == "code" if named else _holds(fields, ("tests", "input_output"))
+
+
+def _holds(fields: Mapping[str, Any], names: Iterable[str]) -> bool:
+    """Whether one of the columns is there and not empty."""
+    return any(name.lower().strip() in names and value not in (None, "", []) for name, value in fields.items())
 
 
 def _text(column: str, value: object) -> str:

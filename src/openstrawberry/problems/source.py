@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import SetupError, UsageError
 from openstrawberry.registry import unknown
 
 
@@ -46,40 +46,40 @@ def split_query(place: str, source: str) -> tuple[str, dict[str, str]]:
     """`name?key=value&key=value` as a name and its keys.
 
     Raises:
-        SetupError: a part has no `=`, or a key stands twice.
+        UsageError: a part has no `=`, or a key stands twice.
     """
     name, _, query = place.partition("?")
     values: dict[str, str] = {}
     for part in filter(None, query.split("&")):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not key or not equals or not value:
-            raise SetupError(
+            raise UsageError(
                 f"{part!r} in {source}:{place} is not key=value: write {source}:{name or 'NAME'}?key=value."
             )
         if key in values:
-            raise SetupError(f"The key {key!r} stands twice in {source}:{place}: drop one.")
+            raise UsageError(f"The key {key!r} stands twice in {source}:{place}: drop one.")
         values[key] = value
     return name.strip(), values
 
 
 def refuse_other_keys(values: Mapping[str, str], known: Collection[str], what: str) -> None:
-    """Raises SetupError for a key that is not among `known`, with the nearest one."""
+    """Raises UsageError for a key that is not among `known`, with the nearest one."""
     for key in values:
         if key not in known:
             if not known:
-                raise SetupError(f"{what} has no keys: drop {key}=.")
-            raise SetupError(unknown(f"key of {what}", key, known))
+                raise UsageError(f"{what} has no keys: drop {key}=.")
+            raise UsageError(unknown(f"key of {what}", key, known))
 
 
 def whole_number(values: Mapping[str, str], key: str, default: int, least: int = 1) -> int:
     """`values[key]` as a whole number of at least `least`.
 
     Raises:
-        SetupError: it is not.
+        UsageError: it is not.
     """
     text = values.get(key, str(default))
     if not (text.isascii() and text.isdigit() and len(text) <= 12 and int(text) >= least):
-        raise SetupError(f"{key}={text} must be a whole number from {least} on: write {key}={max(default, least)}.")
+        raise UsageError(f"{key}={text} must be a whole number from {least} on: write {key}={max(default, least)}.")
     return int(text)
 
 

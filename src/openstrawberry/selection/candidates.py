@@ -7,11 +7,11 @@ run of any size fits into memory. `Pick` and `Single` are such notes of what wil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from openstrawberry.selection.difficulty import Outcome, Size, outcome
+from openstrawberry.selection.difficulty import LEARNT, Outcome, Size, outcome
 from openstrawberry.selection.options import Unit
 from openstrawberry.selection.steps import is_clean, path_of
 from openstrawberry.store.reading import Entry, Shelf
-from openstrawberry.trace import Trace
+from openstrawberry.trace import Trace, Turn
 
 Said = tuple[str, str]
 """Role and content of one turn."""
@@ -31,7 +31,8 @@ class Source:
 class Candidate:
     """One conversation of a problem, from root to leaf.
 
-    `given`: turns before the model's first reply. `order` sorts a problem's samples as they were drawn.
+    `given`: turns before the model's first reply. `composed`: whether the strategy put its last reply together.
+    `order` sorts a problem's samples as they were drawn.
     """
 
     source: Source
@@ -39,6 +40,7 @@ class Candidate:
     kind: Outcome
     clean: bool | None
     given: int = 0
+    composed: bool = False
 
     @property
     def order(self) -> tuple[int, int, str, int]:
@@ -64,13 +66,19 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """A trace that becomes a row by itself; `label`: whether it is right. The first `prompt` turns are given."""
+    """A trace that becomes a row by itself; `label`: whether it is right. The first `prompt` turns are given.
+
+    Where steps are labelled it is one path of a trace; `label` says whether its last step is worth something, `values`
+    and `visits` what each is worth and how many rollouts say so.
+    """
 
     problem: str
     size: Size
     source: Source
     label: bool
     prompt: int
+    values: tuple[float, ...] = ()
+    visits: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,12 @@ class Group:
 
     def of(self, *kinds: Outcome) -> Iterator[tuple[int, Entry]]:
         """The samples with one of these outcomes."""
-        return ((shelf, entry) for shelf, entry in self.members if outcome(entry.status, entry.stop) in kinds)
+        return ((shelf, entry) for shelf, entry in self.members if outcome_of(entry) in kinds)
+
+
+def outcome_of(entry: Entry) -> Outcome:
+    """What the trace of an entry counts as."""
+    return outcome(entry.status, entry.stop, entry.hinted)
 
 
 def candidate(shelf: int, entry: Entry, trace: Trace) -> Candidate:
@@ -92,14 +105,15 @@ def candidate(shelf: int, entry: Entry, trace: Trace) -> Candidate:
     return Candidate(
         source=Source(shelf, entry, steps=trace.turns),
         turns=said(trace, trace.path),
-        kind=outcome(trace.verdict.status, trace.stop),
+        kind=outcome(trace.verdict.status, trace.stop, trace.hinted),
         clean=is_clean(trace),
-        given=_given(trace),
+        given=first_reply(path_of(trace)),
+        composed=trace.composed,
     )
 
 
-def _given(trace: Trace) -> int:
-    turns = path_of(trace)
+def first_reply(turns: Sequence[Turn]) -> int:
+    """How many turns of a conversation stand before the first reply that a model wrote."""
     replies = [number for number, turn in enumerate(turns) if turn.role == "assistant"]
     return next((number for number in replies if turns[number].model), replies[0] if replies else len(turns))
 
@@ -110,9 +124,9 @@ def said(trace: Trace, path: Sequence[int]) -> tuple[Said, ...]:
 
 
 def read(shelves: Sequence[Shelf], group: Group) -> list[tuple[Candidate, Trace]]:
-    """The right and wrong traces of a problem, in the order in which they were drawn."""
+    """The right (hinted or not) and wrong traces of a problem, in the order in which they were drawn."""
     found = []
-    for shelf, entry in group.of("right", "wrong"):
+    for shelf, entry in group.of(*LEARNT, "wrong"):
         trace = shelves[shelf].read(entry)
         found.append((candidate(shelf, entry, trace), trace))
     return sorted(found, key=lambda pair: pair[0].order)

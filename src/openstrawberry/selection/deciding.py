@@ -33,7 +33,7 @@ class Decider:
 
     def add(self, trace: Trace) -> None:
         """Takes note of a trace, in place of an earlier one of the same sample."""
-        kind = outcome(trace.verdict.status, trace.stop)
+        kind = outcome(trace.verdict.status, trace.stop, trace.hinted)
         clean = is_clean(trace) if kind == "right" else None
         self._drawn[trace.problem.id][trace.sample] = Drawn(kind, clean, trace.turns)
         if kind == "right" and told_in_steps(trace):

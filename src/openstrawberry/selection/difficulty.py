@@ -6,30 +6,33 @@ is left is the *barely solvable* band. The rate comes with its Wilson interval, 
 What a sample counts as (`outcome`):
 
     right     the verdict is `correct`
+    hinted    the verdict is `correct`, but the model had been shown the answer before: it may learn from the trace, and
+              has not solved the problem
     wrong     the verdict is `incorrect` and the trace ended by giving an answer
     other     the model had its chance and gave no answer that could be judged: out of turns, truncated, refused, none
     void      says nothing about the model: an error, a spent budget, a check that timed out or does not know
 
 Only `wrong` traces may ever be rejected examples. The pass rate is right / (right + wrong + other): a model that runs
-out of turns has not solved the problem. Void samples are left out of it.
+out of turns has not solved the problem, so hinted samples count as other there. Void samples are left out of it.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from openstrawberry.problems.families import recognise
 from openstrawberry.stats import wilson
 
-Outcome = Literal["right", "wrong", "other", "void"]
+Outcome = Literal["right", "hinted", "wrong", "other", "void"]
+LEARNT: tuple[Outcome, ...] = ("right", "hinted")  # may be chosen
 Size = tuple[str, float]
 """(family, difficulty): the family of a built-in problem, "" for any other."""
 
 
-def outcome(status: str, stop: str) -> Outcome:
+def outcome(status: str, stop: str, hinted: bool = False) -> Outcome:
     """What a trace with this verdict and this end counts as."""
     if status == "correct":
-        return "right"
+        return "hinted" if hinted else "right"
     if status == "incorrect" and stop == "final_answer":
         return "wrong"
     if stop in ("error", "budget") or (stop == "final_answer" and status in ("unknown", "timeout")):
@@ -43,21 +46,28 @@ def family_of(question: str) -> str:
     return item.family if item else ""
 
 
+def size_of(question: str) -> int:
+    """The size of a built-in problem (letters, digits), 0 for any other."""
+    item = recognise(question)
+    return item.size if item else 0
+
+
 @dataclass(frozen=True)
 class PassRate:
-    """How the samples of one problem (or of all problems of one size) ended."""
+    """How the samples of one problem (or of all problems of one size) ended; `hinted` counts some of `other`."""
 
     problem: str
     right: int = 0
     wrong: int = 0
     other: int = 0
     void: int = 0
+    hinted: int = 0
 
     def plus(self, kind: Outcome) -> "PassRate":
         """With one sample more."""
-        counts = {"right": self.right, "wrong": self.wrong, "other": self.other, "void": self.void}
-        counts[kind] += 1
-        return PassRate(self.problem, **counts)
+        if kind == "hinted":
+            return replace(self, other=self.other + 1, hinted=self.hinted + 1)
+        return replace(self, **{kind: getattr(self, kind) + 1})
 
     @property
     def judged(self) -> int:

@@ -4,11 +4,16 @@
     openai     {"input", "preferred_output", "non_preferred_output", "metadata"}   the same for OpenAI and Azure
     kto        {"prompt", "completion", "label", ...}   single traces, right or wrong (Ethayarajh et al. 2024)
     sft        {"messages", "given", ...}   right traces; the first `given` messages were given, not written
+    prm        {"prompt", "completions", "asked", "labels", "values", "visits", ...}   paths with step labels
     sharegpt   {"conversations": [{"from", "value"}], ...}   right traces, for tools that read ShareGPT
 
 Two renderings: `chat`, the turns as they were, and `flat`, the steps joined into one reply (`<think>`, the steps,
 `</think>`, the last turn), so that a model learns to reason by itself without being nudged. `flat` asks the bare
 question, and leaves out the "Not yet." that answers a nudge.
+
+In a row of `prm`, `completions` are the replies and `asked[i]` is the user turn between replies i - 1 and i ("" for the
+first, whose user turn ends the prompt); `labels` (bool), `values` (0 to 1) and `visits` have one entry per reply. Where
+they come from stands in `labels.py`.
 
 What always holds: a message has exactly the keys role and content; every row names the traces it came from.
 """
@@ -20,7 +25,7 @@ from typing import Any
 
 from openstrawberry.problems.procedures import NOT_YET
 from openstrawberry.selection.candidates import Pick, Single, Source
-from openstrawberry.selection.difficulty import family_of
+from openstrawberry.selection.difficulty import family_of, size_of
 from openstrawberry.selection.options import Selecting
 from openstrawberry.selection.pairs import offset
 from openstrawberry.selection.siblings import path_to
@@ -65,6 +70,7 @@ def _pair(pick: Pick, chosen: tuple[Trace, list[Turn]], rejected: tuple[Trace, l
         "rejected_trace": pick.rejected.entry.id,
         "chosen_steps": pick.chosen.steps,
         "rejected_steps": pick.rejected.steps,
+        "hinted": pick.chosen.entry.hinted,
     }
     if options.format == "openai":
         asked = {"messages": prompt, "tools": [], "parallel_tool_calls": True}
@@ -74,17 +80,38 @@ def _pair(pick: Pick, chosen: tuple[Trace, list[Turn]], rejected: tuple[Trace, l
 
 def _single(pick: Single, told: tuple[Trace, list[Turn]], options: Selecting) -> Row:
     trace, turns = told
+    if options.format == "prm":
+        return _labelled(pick, trace, turns)
     if options.rendering == "flat":
         prompt, reply = _question(trace), [flat(turns)]
     else:
         prompt, reply = messages(turns[: pick.prompt]), messages(turns[pick.prompt :])
-    about = {**_about(trace), "trace": pick.source.entry.id, "steps": pick.source.steps}
+    about = {**_about(trace), "trace": pick.source.entry.id, "steps": pick.source.steps, "hinted": trace.hinted}
+    if options.composed:
+        about["composed"] = trace.composed
     if options.format == "kto":
         return {"prompt": prompt, "completion": reply, "label": pick.label, **about}
     if options.format == "sharegpt":
         said = [{"from": _SHAREGPT[each["role"]], "value": each["content"]} for each in (*prompt, *reply)]
         return {"conversations": said, **about}
     return {"messages": [*prompt, *reply], "given": len(prompt), **about}
+
+
+def _labelled(pick: Single, trace: Trace, turns: list[Turn]) -> Row:
+    replies = [number for number in range(pick.prompt, len(turns)) if turns[number].role == "assistant"]
+    first, *later = replies
+    return {
+        "prompt": messages(turns[:first]),
+        "completions": [turns[number].content for number in replies],
+        "asked": ["", *(turns[number - 1].content if turns[number - 1].role == "user" else "" for number in later)],
+        "labels": [value > 0 for value in pick.values],
+        "values": [round(value, 6) for value in pick.values],
+        "visits": list(pick.visits),
+        **_about(trace),
+        "size": size_of(trace.problem.question),
+        "trace": pick.source.entry.id,
+        "steps": pick.source.steps,
+    }
 
 
 def _about(trace: Trace) -> Row:

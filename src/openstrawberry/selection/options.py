@@ -4,18 +4,21 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from openstrawberry.errors import SetupError
+from openstrawberry.errors import UsageError
 from openstrawberry.selection.difficulty import Band
 
 Unit = Literal["trace", "step", "correction"]
 Pairing = Literal["skewed", "plain"]
-Format = Literal["trl", "kto", "sft", "sharegpt", "openai"]
+Format = Literal["trl", "kto", "sft", "prm", "sharegpt", "openai"]
 Rendering = Literal["chat", "flat"]
 _FILES: dict[Format, str] = {
-    "trl": "pairs", "kto": "labelled", "sft": "conversations", "sharegpt": "sharegpt", "openai": "preferences"
+    "trl": "pairs", "kto": "labelled", "sft": "conversations", "prm": "steps", "sharegpt": "sharegpt",
+    "openai": "preferences",
 }  # fmt: skip
 PAIRED: frozenset[str] = frozenset({"trl", "openai"})
 """Formats whose rows are preference pairs; the rows of the others hold one trace each."""
+WRONG_TOO: frozenset[str] = frozenset({"kto", "prm"})
+"""Formats that learn from wrong traces by themselves."""
 
 
 class Selecting(BaseModel):
@@ -25,12 +28,14 @@ class Selecting(BaseModel):
     right trace is the shorter one, in nats of implicit reward per factor e of steps; 0 turns it off. `pairing`: which
     traces pair up; follows the skew unless said. `clean`: only right traces whose every step is right. None asks this
     where the task knows its steps and the runs are told in them, True drops whatever cannot be verified as well, False
-    is off. `per_problem`: rows of one problem at most. `balance`: no size has more than so many times the rows of the
-    median size; 0 is off. `low`, `high`: the band of barely solvable problems; `band_only` leaves out the
-    others (None: for pairs yes, for single traces no). `near`: rows whose texts overlap this much (Jaccard, five-word
-    shingles) are one; 1 leaves out exact copies alone. `evaluation`: problem sources that must stay unseen;
-    `drop_evaluated` leaves their problems out instead of refusing. `ngram`: words in a row that a long question may
-    share with one of them at most, plus one; 0 is off.
+    is off. `composed`: replies that a strategy put together (`journey`) may be learnt, each as a whole. `hinted`:
+    whether traces are learnt from whose model had been shown the answer (`rationalize`). `per_problem`: rows of one
+    problem at most; of each kind where right and wrong traces are rows by themselves. `balance`: no size has more than
+    so many times the rows of the median size; 0 is off. `low`, `high`: the band of barely solvable problems;
+    `band_only` leaves out the others (None: for pairs yes, for single traces no). `near`: rows whose texts overlap this
+    much (Jaccard, five-word shingles) are one; 1 leaves out exact copies alone. `evaluation`: problem sources that must
+    stay unseen; `drop_evaluated` leaves their problems out instead of refusing. `ngram`: words in a row that a long
+    question may share with one of them at most, plus one; 0 is off.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +44,8 @@ class Selecting(BaseModel):
     skew: float = Field(default=1.0, ge=0, le=1000)
     pairing: Pairing | None = None
     clean: bool | None = None
+    composed: bool = False
+    hinted: bool = True
     per_problem: int = Field(default=4, ge=1, le=1_000_000)
     balance: float = Field(default=2.0, ge=0, le=1_000_000)
     low: float = Field(default=0.05, ge=0, le=1)
@@ -55,19 +62,25 @@ class Selecting(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> "Selecting":
         if self.low > self.high:
-            raise SetupError(f"The band runs from {self.low:g} to {self.high:g}: write --low below --high.")
+            raise UsageError(f"The band runs from {self.low:g} to {self.high:g}: write --low below --high.")
         if self.rendering == "flat" and self.unit != "trace":
-            raise SetupError(
+            raise UsageError(
                 f"--rendering flat joins a whole trace into one reply, and --unit {self.unit} compares single turns: "
                 "use --unit trace, or --rendering chat."
             )
         if not self.paired and self.unit != "trace":
-            raise SetupError(
+            raise UsageError(
                 f"--format {self.format} holds whole traces, so --unit {self.unit} has no meaning there: "
                 "leave --unit out, or use --format trl."
             )
+        if self.format == "prm" and (self.rendering == "flat" or self.clean):
+            option = "--rendering flat" if self.rendering == "flat" else "--clean"
+            raise UsageError(
+                f"--format prm labels every step of a trace, the bad ones too, so {option} has no meaning there: "
+                "leave it out, or use --format sft."
+            )
         if self.format == "openai" and self.rendering == "chat" and self.unit == "trace":
-            raise SetupError(
+            raise UsageError(
                 "OpenAI's preference format allows one assistant message on each side, and whole traces have many: "
                 "use --rendering flat, or --unit step."
             )

@@ -1,19 +1,21 @@
 """One problem at a time: its samples are read, put into pairs or taken singly, and let go."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path as File
 
 from openstrawberry.errors import SetupError
-from openstrawberry.prompts import PromptSet, load_prompts
-from openstrawberry.selection.candidates import Candidate, Group, Pick, Said, Single, read
+from openstrawberry.prompts import load_prompts
+from openstrawberry.selection.candidates import Candidate, Group, Pick, Said, Single, Source, read, said
 from openstrawberry.selection.clean import Duplicates
-from openstrawberry.selection.difficulty import PassRate
-from openstrawberry.selection.options import Selecting
+from openstrawberry.selection.difficulty import LEARNT, PassRate
+from openstrawberry.selection.labels import Path, has_values, paths
+from openstrawberry.selection.options import WRONG_TOO, Selecting
 from openstrawberry.selection.pairs import trace_pairs
 from openstrawberry.selection.report import Account
 from openstrawberry.selection.siblings import grow, leaves, step_pairs
 from openstrawberry.selection.steps import Guard
 from openstrawberry.store.reading import Shelf
+from openstrawberry.strategies.catalogue import open_strategy
 from openstrawberry.trace import Trace
 
 Row = Pick | Single
@@ -30,36 +32,70 @@ class Picker:
 
     def __init__(self, shelves: Sequence[Shelf], options: Selecting, guard: Guard, account: Account) -> None:
         self.shelves, self.options, self.guard, self.account = shelves, options, guard, account
-        self.copies = Duplicates(options.near)
+        # A good and a bad path of one problem differ in a step or two: next to each other they are no copies.
+        copies = Duplicates(options.near)
+        self.copies = {True: copies, False: Duplicates(options.near) if options.format == "prm" else copies}
         self.sure = frozenset(text for shelf in shelves for text in sure_texts(shelf))
 
     def picks(self, group: Group, rate: PassRate) -> list[Row]:
         """What becomes a row of one problem's samples, the most telling first; at most `per_problem` of each kind."""
-        if rate.other or rate.void:
-            self.account.traces["unfinished, unknown or failed: never learnt from"] += rate.other + rate.void
+        if self.options.format == "prm":
+            return self._labelled(group, rate)
+        if useless := rate.other + rate.void - rate.hinted:
+            self.account.traces["unfinished, unknown or failed: never learnt from"] += useless
         if why := self._unfit(rate):
             self.account.problems[why] += 1
             return []
-        found = [(one, trace) for one, trace in read(self.shelves, group) if self._admits(one)]
-        if not any(one.kind == "right" for one, _ in found) and self.options.format != "kto":
-            self.account.problems["without a clean right trace"] += 1
+        offered = read(self.shelves, group)
+        found = [(one, trace) for one, trace in offered if self._admits(one)]
+        enough = found if self.options.format == "kto" else [one for one, _ in found if one.kind in LEARNT]
+        if not enough:
+            composed = not self.options.composed and any(one.composed for one, _ in offered)
+            self.account.problems["with composed traces only" if composed else "without a clean right trace"] += 1
             return []
         return self._new(self._offered(group, found))
+
+    def _labelled(self, group: Group, rate: PassRate) -> list[Row]:
+        """The paths with step labels; what counts is that a search has valued their steps, not how the traces ended."""
+        if self.options.in_band_only and not self.options.band.holds(rate):
+            self.account.problems["outside the band"] += 1
+            return []
+        offered: list[tuple[Path, Row, str]] = []
+        valued = False
+        for shelf, entry in group.members:
+            trace = self.shelves[shelf].read(entry)
+            valued = valued or has_values(trace)
+            for path in paths(trace):
+                source = Source(shelf, entry, path.leaf, len(path.values))
+                good = path.values[-1] > 0
+                row = Single(group.problem, group.size, source, good, path.given, path.values, path.visits)
+                offered.append((path, row, _text(group, said(trace, path.turns[path.given :]))))
+        if not offered:
+            self.account.problems["without any step of worth" if valued else "without values on their steps"] += 1
+            return []
+        return self._new((row, text) for _, row, text in sorted(offered, key=lambda each: each[0].rank))
 
     def _unfit(self, rate: PassRate) -> str:
         """Why nothing can be learnt from a problem with this pass rate; "" where something can."""
         options = self.options
         if not rate.judged:
             return "without a sample that could be judged"
-        if not rate.right and options.format != "kto":
+        if not rate.right + (rate.hinted if options.hinted else 0) and options.format != "kto":
             return "never right"
-        if options.paired and not rate.wrong:
+        tried = rate.wrong or (rate.hinted and options.unit != "trace")  # a hinted trace holds its own wrong try
+        if options.paired and not tried:
             return "always right" if not rate.other else "right or unfinished, never wrong"
         return "outside the band" if options.in_band_only and not options.band.holds(rate) else ""
 
     def _admits(self, one: Candidate) -> bool:
         """Whether a trace may stand in a row; where single steps are judged, whole traces need not be clean."""
         single = self.options.unit != "trace" and self.guard.told and one.clean is not None
+        if one.composed and not self.options.composed:
+            self.account.traces["composed by their strategy"] += 1
+            return False
+        if one.kind == "hinted" and not self.options.hinted:
+            self.account.traces["right, but hinted"] += 1
+            return False
         admitted = one.kind == "wrong" or single or self.guard.admits(one.clean)
         if not (admitted and one.ends_in_a_reply):
             self.account.traces["right, but not clean" if not admitted else "without a last reply"] += 1
@@ -68,7 +104,7 @@ class Picker:
     def _offered(self, group: Group, found: Sequence[tuple[Candidate, Trace]]) -> Iterator[tuple[Row, str]]:
         """Every possible row with its own text, the one to take first first."""
         options = self.options
-        right = [one for one, _ in found if one.kind == "right"]
+        right = [one for one, _ in found if one.kind in LEARNT]
         wrong = [one for one, _ in found if one.kind == "wrong"]
         if not options.paired:
             yield from self._singles(group, right, label=True)
@@ -101,10 +137,10 @@ class Picker:
             any_offered = True
             side = taken[row.label if isinstance(row, Single) else True]
             if len(side) >= self.options.per_problem:
-                if self.options.format != "kto":
+                if self.options.format not in WRONG_TOO:
                     break
                 continue
-            copy = self.copies.add(text)
+            copy = self.copies[row.label if isinstance(row, Single) else True].add(text)
             if copy == "new":
                 side.append(row)
             else:
@@ -121,15 +157,17 @@ class Picker:
 
 
 def sure_texts(shelf: Shelf) -> list[str]:
-    """The wordings of "are you sure?" that a run's strategy draws from, found through `run.json`; it may have none."""
+    """The wordings of "are you sure?" that a run's strategy draws from, or one that worked for it; it may have none."""
     identity, config = shelf.run.get("identity", {}), shelf.run.get("config", {})
     strategy, _, name = str(identity.get("prompts", "")).partition("/")
     folder = config.get("prompts")
     try:
-        prompts: PromptSet = load_prompts(strategy, name, Path(folder) if folder else None)
-        return prompts.pool("sure")
-    except SetupError:  # this strategy has no such turns, or its texts are gone
+        uses = open_strategy(strategy, config.get("options") or {}).uses
+        prompts = load_prompts(strategy, name, File(folder) if folder else None, uses)
+        pools = [each.pool("sure") for each in (prompts, *prompts.others.values()) if "sure" in each.entries]
+    except SetupError:  # the strategy, or its texts, are gone
         return []
+    return pools[0] if pools else []
 
 
 def _text(group: Group, *sides: Sequence[Said]) -> str:

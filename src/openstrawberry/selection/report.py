@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from openstrawberry.errors import SetupError
 from openstrawberry.selection.difficulty import Band, PassRate, Size
+from openstrawberry.wording import counted
 
 
 class SizeLine(BaseModel):
@@ -96,6 +97,9 @@ ADVICE = {
     "right or unfinished, never wrong": f"raise --max-turns or --max-tokens, or {_MORE}",
     "outside the band": "take the problems outside the band too with --no-band-only",
     "without a clean right trace": "take right answers that were reached by wrong steps too with --no-clean",
+    "with composed traces only": "learn them as a whole, joins and all, with --composed",
+    "without any step of worth": "ask easier problems, or search more with `--set branches=8 --set max_branches=80`",
+    "without values on their steps": "make the traces with a search, such as `strawberry generate --strategy omega`",
     "without traces of the same beginning": "draw all samples in one run, or use --rendering flat",
     "without two replies to the same conversation": "use --unit trace",
     "copies of other rows": "let near copies pass with --near 1",
@@ -116,5 +120,5 @@ def nothing_left(report: Report, what: str) -> NothingLeft:
     order = list(ADVICE)
     telling = [reasons[0][0], max((reason for reason, _ in reasons), key=order.index)] if reasons else []
     advice = "; or ".join(dict.fromkeys(ADVICE[reason] for reason in telling)) or "draw more samples"
-    problems = f"{report.problems:,} problem{'s' if report.problems != 1 else ''}"
-    return NothingLeft(f"No {what} can be made of {report.traces:,} traces of {problems} ({told}): {advice}.")
+    found = f"{counted(report.traces, 'trace')} of {counted(report.problems, 'problem')}"
+    return NothingLeft(f"No {what} can be made of {found} ({told}): {advice}.")

@@ -24,8 +24,8 @@ from statistics import fmean, median
 
 from openstrawberry.errors import SetupError
 from openstrawberry.problems.families import recognise
-from openstrawberry.selection.candidates import Group, Pick, Single
-from openstrawberry.selection.difficulty import Size, family_of, outcome, tally
+from openstrawberry.selection.candidates import Group, Pick, Single, outcome_of
+from openstrawberry.selection.difficulty import Size, family_of, tally
 from openstrawberry.selection.export import Row, export
 from openstrawberry.selection.heldout import Heldout
 from openstrawberry.selection.options import Selecting
@@ -33,6 +33,7 @@ from openstrawberry.selection.picking import Picker
 from openstrawberry.selection.report import Account, Report, nothing_left, size_lines
 from openstrawberry.selection.steps import Guard, told_in_steps
 from openstrawberry.store.reading import Entry, Shelf
+from openstrawberry.wording import cause
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,12 @@ def select(runs: Sequence[Path], options: Selecting) -> Selection:
     shelves = tuple(Shelf(path) for path in runs)
     account = Account()
     groups = by_problem(shelves, account)
-    everything = tally((group.problem, group.size, outcome(entry.status, entry.stop))
+    everything = tally((group.problem, group.size, outcome_of(entry))
                        for group in groups for _, entry in group.members)  # fmt: skip
     allowed = unseen(groups, options, account)
-    asked = options.clean is not False or options.unit != "trace"
-    guard = Guard(options.clean, asked and told_anywhere(shelves, allowed))
+    clean = False if options.format == "prm" else options.clean  # there every step has a label of its own
+    asked = clean is not False or options.unit != "trace"
+    guard = Guard(clean, asked and told_anywhere(shelves, allowed))
     picker = Picker(shelves, options, guard, account)
     picks = [pick for group in allowed for pick in picker.picks(group, everything.problems[group.problem])]
     picks = balanced(picks, options.balance, options.seed, account)
@@ -199,8 +201,9 @@ def _write(path: Path, lines: Iterator[str]) -> None:
             os.fsync(out.fileno())
         temporary.replace(path)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SetupError(f"Cannot write to {path} ({reason}): free space or choose another file with --out.") from error
+        raise SetupError(
+            f"Cannot write to {path} ({cause(error)}): free space or choose another file with --out."
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ from openstrawberry.problems.families import Item, recognise
 from openstrawberry.problems.numbers import read_number
 from openstrawberry.problems.procedures import judge
 from openstrawberry.selection.candidates import Candidate, Pick, Said, Source, said
-from openstrawberry.selection.difficulty import Outcome, Size
+from openstrawberry.selection.difficulty import LEARNT, Outcome, Size
 from openstrawberry.selection.options import Unit
 from openstrawberry.trace import Trace
 from openstrawberry.verifiers.exact import known_answers, normalise
@@ -48,8 +48,8 @@ def grow(candidates: Sequence[Candidate]) -> Branch:
         at = root
         for turn in one.turns:
             at = at.below.setdefault(turn, Branch())
-            if one.kind in ("right", "wrong"):
-                (at.right if one.kind == "right" else at.wrong).append(one.source)
+            if one.kind in (*LEARNT, "wrong"):
+                (at.wrong if one.kind == "wrong" else at.right).append(one.source)
     return root
 
 
@@ -84,12 +84,15 @@ def step_pairs(
 
 
 def leaves(one: Candidate, trace: Trace) -> list[Candidate]:
-    """The conversation itself, and the other branches of a search, each judged where that can be decided."""
-    parents = {turn.parent for turn in trace.messages}
+    """The conversation itself, and the other branches of a search, each judged where that can be decided.
+
+    A turn that stands elsewhere as a copy is no branch of its own.
+    """
+    seen = {turn.parent for turn in trace.messages} | {turn.copy_of for turn in trace.messages}
     own = trace.path[-1] if trace.path else -1
     found = [one]
     for index, turn in enumerate(trace.messages):
-        if turn.role == "assistant" and turn.channel == "main" and index not in parents and index != own:
+        if turn.role == "assistant" and turn.channel == "main" and index not in seen and index != own:
             path = path_to(trace, index)
             kind = leaf_outcome(trace, turn.content)
             steps = sum(trace.messages[each].role == "assistant" for each in path)

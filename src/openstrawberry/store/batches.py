@@ -52,6 +52,10 @@ class BatchTable:
     async def close(self) -> None:
         """Waits for what is on its way to disk."""
         await self._changes.close()
+        self.leave()
+
+    def leave(self) -> None:
+        """Lets go of the file, where nothing is on its way."""
         self._db.close()
 
     def _commit(self, changes: Sequence[_Change]) -> None:

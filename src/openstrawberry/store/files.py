@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from openstrawberry.errors import SetupError
+from openstrawberry.wording import cause
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -24,8 +25,7 @@ def write_whole(path: Path, text: str) -> None:
             os.fsync(out.fileno())
         temporary.replace(path)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SetupError(f"Cannot write {path} ({reason}): choose another place with --out.") from error
+        raise SetupError(f"Cannot write {path} ({cause(error)}): choose another place with --out.") from error
 
 
 @contextlib.contextmanager
@@ -38,8 +38,7 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.DatabaseError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SetupError(
-            f"Cannot write to {path} ({reason.lower()}): free space or choose another folder with --out, then run the "
-            "same command again; everything recorded so far is kept."
+            f"Cannot write to {path} ({cause(error).lower()}): free space or choose another folder with --out, then "
+            "run the same command again; everything recorded so far is kept."
         ) from error

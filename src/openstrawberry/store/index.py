@@ -8,7 +8,7 @@ more turns), the newest line wins.
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,11 @@ create table if not exists traces (
     problem text not null, question text not null, sample integer not null, model text not null,
     strategy text not null, stop text not null, status text not null, turns integer not null,
     max_turns integer not null, difficulty real not null, input integer not null, cached integer not null,
-    output integer not null, seconds real not null, cost real not null, error text not null);
+    output integer not null, seconds real not null, cost real not null, error text not null,
+    hinted integer not null, detail text not null, answer text not null, family text not null);
+create index if not exists in_order on traces (file desc, offset);
 """
-_COLUMNS = 20
+_COLUMNS = 24
 FINISHED = f"stop not in ({', '.join(repr(stop) for stop in sorted(OWED))})"  # of the table `traces`
 
 
@@ -95,6 +97,10 @@ class Index:
             trace.seconds,
             trace.cost_usd,
             trace.error.message,
+            trace.hinted,
+            trace.verdict.detail,
+            trace.answer,
+            _family(trace),
         )
         self._db.execute(f"replace into traces values ({','.join('?' * _COLUMNS)})", row)
         self._db.execute("replace into files values (?, ?)", (place.file, place.offset + place.length))
@@ -111,15 +117,22 @@ class Index:
         return found
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Every trace in file order: id, problem, question, sample, stop, status, turns, difficulty, and its place."""
+        """Every trace in file order: id, problem, question, sample, stop, status, turns, difficulty, hinted, place."""
         yield from self._db.execute(
-            "select id, problem, question, sample, stop, status, turns, difficulty, file, offset, length "
+            "select id, problem, question, sample, stop, status, turns, difficulty, hinted, file, offset, length "
             "from traces order by file desc, offset"
         )
 
-    def query(self, sql: str) -> list[tuple[object, ...]]:
-        """Rows of a read-only question to the table `traces`."""
-        return self._db.execute(sql).fetchall()
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a read-only question to the tables `traces` and, once `overlay` was called, `later`."""
+        return self._db.execute(sql, values).fetchall()
+
+    def overlay(self, statuses: Iterable[tuple[str, str]]) -> None:
+        """(trace id, status) of later verdicts, as the table `later` of this connection."""
+        self._db.executescript(
+            "drop table if exists temp.later; create temp table later (id text primary key, status text not null)"
+        )
+        self._db.executemany("insert into temp.later values (?, ?)", statuses)
 
     def close(self) -> None:
         """Commits and closes."""
@@ -129,6 +142,15 @@ class Index:
 
 def _holds_traces(name: str) -> bool:
     return name.startswith(("traces-", "failed-"))
+
+
+def _family(trace: Trace) -> str:
+    """Among which problems difficulties can be compared: the family that it names, else its source."""
+    try:
+        family = json.loads(trace.problem.metadata or "{}").get("family")
+    except (ValueError, AttributeError):
+        family = None
+    return family if isinstance(family, str) else trace.problem.source
 
 
 def _max_turns(trace: Trace) -> int:

@@ -13,6 +13,7 @@ from openstrawberry.errors import SetupError
 from openstrawberry.store.index import Index, Place
 from openstrawberry.store.lock import is_locked
 from openstrawberry.trace import Trace
+from openstrawberry.wording import cause
 
 
 def read_run(path: Path) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def read_run(path: Path) -> dict[str, Any]:
         run = json.loads((path / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SetupError(
-            f"{path} is no run directory that can be read ({error}): name one made by generate."
+            f"{path} is no run directory that can be read (run.json: {cause(error)}): name one made by generate."
         ) from error
     if not isinstance(run, dict):
         raise SetupError(f"{path / 'run.json'} is damaged: restore it, or start again with another --out.")
@@ -45,7 +46,10 @@ def read_traces(path: Path) -> Iterator[Trace]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the index knows of a trace, with a later verdict laid over it. `place`: where the whole trace stands."""
+    """What the index knows of a trace, with a later verdict laid over it. `place`: where the whole trace stands.
+
+    `hinted`: see `Trace.hinted`.
+    """
 
     id: str
     problem: str
@@ -56,6 +60,7 @@ class Entry:
     turns: int
     difficulty: float
     place: Place
+    hinted: bool
 
 
 class Shelf:
@@ -68,16 +73,16 @@ class Shelf:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.run = read_run(path)
-        self._verdicts = _verdicts(path)
+        self.verdicts = _verdicts(path)
 
     def entries(self) -> Iterator[Entry]:
         """Every trace's newest line, in file order."""
         index = Index(self.path)
         try:
             index.catch_up(repair=False)
-            for id_, problem, question, sample, stop, status, turns, difficulty, *place in index.rows():
-                later = self._verdicts.get(id_, {}).get("status", status)
-                yield Entry(id_, problem, question, sample, stop, later, turns, difficulty, Place(*place))
+            for id_, problem, question, sample, stop, status, turns, difficulty, hinted, *place in index.rows():
+                later = self.verdicts.get(id_, {}).get("status", status)
+                yield Entry(id_, problem, question, sample, stop, later, turns, difficulty, Place(*place), bool(hinted))
         finally:
             index.close()
 
@@ -86,7 +91,7 @@ class Shelf:
         with (self.path / entry.place.file).open("rb") as file:
             file.seek(entry.place.offset)
             trace = Trace.model_validate_json(file.read(entry.place.length))
-        later = self._verdicts.get(trace.id)
+        later = self.verdicts.get(trace.id)
         return trace.model_copy(update={"verdict": trace.verdict.model_copy(update=later)}) if later else trace
 
 
@@ -102,27 +107,32 @@ def _verdicts(path: Path) -> dict[str, dict[str, str]]:
 
 
 def unfinished(home: Path, digest: str, problems: str) -> Path | None:
-    """The newest unfinished run below `home` with this digest and problem source that no process is writing."""
+    """The newest unfinished run of generate below `home` with this digest and source that no process is writing."""
     found: list[tuple[str, Path]] = []
     for file in home.glob("*/run.json"):
         with contextlib.suppress(SetupError):
             run = read_run(file.parent)
             same = run.get("digest") == digest and run.get("config", {}).get("problems") == problems
-            if same and not run.get("finished") and not is_locked(file.parent):
+            if same and _generated(run) and not run.get("finished") and not is_locked(file.parent):
                 found.append((str(run.get("created")), file.parent))
     return max(found)[1] if found else None
 
 
 def newest(home: Path) -> Path:
-    """The run below `home` that was started last.
+    """The run of generate below `home` that was started last; a question that was asked by itself is none.
 
     Raises:
         SetupError: there is none.
     """
-    runs = [(str(read_run(file.parent).get("created")), file.parent) for file in home.glob("*/run.json")]
+    found = ((read_run(file.parent), file.parent) for file in home.glob("*/run.json"))
+    runs = [(str(run.get("created")), path) for run, path in found if _generated(run)]
     if not runs:
         raise SetupError(f"There is no run in {home}: make one with `strawberry generate`.")
     return max(runs)[1]
+
+
+def _generated(run: dict[str, Any]) -> bool:
+    return bool(run.get("config", {}).get("command", "generate") == "generate")
 
 
 def new_path(home: Path, *parts: str) -> Path:
@@ -141,6 +151,5 @@ def new_path(home: Path, *parts: str) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise SetupError(f"Cannot write to {home} ({reason}): choose another folder with --out.") from error
+            raise SetupError(f"Cannot write to {home} ({cause(error)}): choose another folder with --out.") from error
     raise AssertionError("unreachable")

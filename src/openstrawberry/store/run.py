@@ -26,12 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from openstrawberry.chat import Reply
-from openstrawberry.errors import SetupError
 from openstrawberry.models.budget import Amount, Spent
 from openstrawberry.store import ledger
 from openstrawberry.store.batches import BatchTable
 from openstrawberry.store.committer import Committer
 from openstrawberry.store.files import explained
+from openstrawberry.store.fitting import covers, plain, refuse_foreign, refuse_other
 from openstrawberry.store.index import FINISHED, Index, Place
 from openstrawberry.store.lock import lock
 from openstrawberry.store.reading import read_run
@@ -49,21 +49,24 @@ class RunDirectory:
         path: the directory; made on the first write, continued when it holds a run.
         identity: what a continuation must share: model, strategy, prompt texts, sampling.
         config: everything that was asked for, for `run.json`.
+        beside: opened for work beside the traces, which leaves `run.json` as it is.
 
     Raises:
         SetupError: the directory belongs to another configuration or process, or cannot be used.
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, identity: Mapping[str, Any], config: Mapping[str, Any], beside: bool = False
+    ) -> None:
         self.path = path
+        self._beside = beside
         self._identity = dict(identity)
         self._config = dict(config)
         self._kept: Committer[Write] = Committer(self._commit_replies)
         self._added = Committer(self._commit_traces)
         with explained(path):
             self.resumed = (path / "run.json").exists()
-            if not self.resumed and path.exists() and (not path.is_dir() or _foreign(path)):
-                raise SetupError(f"{path} exists and is no run directory: choose another with --out.")
+            refuse_foreign(path)
             path.mkdir(parents=True, exist_ok=True)
             self._lock = lock(path)
         try:
@@ -72,6 +75,16 @@ class RunDirectory:
         except BaseException:
             self._lock.close()
             raise
+
+    @classmethod
+    def reopened(cls, path: Path) -> "RunDirectory":
+        """A run that is there, for work beside its traces: whether it is finished stays as it is.
+
+        Raises:
+            SetupError: there is none, or another process is writing to it.
+        """
+        run = read_run(path)
+        return cls(path, run.get("identity", {}), run.get("config", {}), beside=True)
 
     @property
     def digest(self) -> str:
@@ -158,6 +171,14 @@ class RunDirectory:
         await self._kept.close()
         await self._added.close()
         await self.batches.close()
+        self._let_go()
+
+    def abandon(self) -> None:
+        """Lets go of a directory in which nothing was begun; an empty new one is taken away."""
+        self.batches.leave()
+        self._let_go()
+
+    def _let_go(self) -> None:
         empty = not self.resumed and not self.worth_keeping
         self._index.close()
         self._reader.close()
@@ -171,9 +192,10 @@ class RunDirectory:
         self._covers = True
         if self.resumed:
             run = read_run(self.path)
-            self._check(run)
+            refuse_other(self.path, run, self._identity, self._config)
             self._covers = covers(self._config, run.get("config", {}))
-        self._write_run(finished="")
+        if not self._beside:
+            self._write_run(finished="")
         self._index = Index(self.path)
         self._index.catch_up(repair=True)
         self._replies = sqlite3.connect(self.path / "replies.sqlite", check_same_thread=False)
@@ -212,19 +234,6 @@ class RunDirectory:
             os.fsync(out.fileno())
         temporary.replace(file)
 
-    def _check(self, run: Mapping[str, Any]) -> None:
-        theirs = run.get("identity", {})
-        keys = sorted(set(theirs) | set(self._identity))
-        differing = [key for key in keys if theirs.get(key) != _plain(self._identity).get(key)]
-        if differing:
-            changes = "; ".join(
-                f"{key} was {_short(theirs.get(key))} and is now {_short(self._identity.get(key))}" for key in differing
-            )
-            raise SetupError(
-                f"{self.path} was made with another configuration ({changes}): "
-                "undo the change, or give this run its own folder with --out."
-            )
-
     def _commit_replies(self, writes: Sequence[Write]) -> None:
         with self._replies:
             for write in writes:
@@ -258,32 +267,13 @@ class RunDirectory:
             await write
 
 
-def covers(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
-    """Whether a command asks for at least what an earlier one asked for: same problems, no fewer samples or rows.
-
-    One that stops sampling decided problems asks for less than one that does not.
-    """
-    unlimited = float("inf")
-    return (
-        new.get("problems") == old.get("problems")
-        and bool(new.get("until_decided")) <= bool(old.get("until_decided"))
-        and (new.get("samples") or 0) >= (old.get("samples") or 0)
-        and (new.get("limit") or unlimited) >= (old.get("limit") or unlimited)
-    )
-
-
 def _ours(name: str) -> bool:
     return name.startswith(("run.", "log.", "index.", "replies.", "failed-", "traces-"))
 
 
-def _foreign(path: Path) -> bool:
-    """Whether a folder holds anything but what a command that was killed at its start leaves."""
-    return any(file.name not in ("run.lock", "run.tmp") for file in path.iterdir())
-
-
 def digest_of(identity: Mapping[str, Any]) -> str:
     """Short hash of what a continuation must share."""
-    return hashlib.sha256(json.dumps(_plain(identity), sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(plain(identity), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _last_file(path: Path, kind: str) -> Path:
@@ -297,16 +287,6 @@ def _write_all(file: Any, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
-
-
-def _plain(identity: Mapping[str, Any]) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(identity))
-    return plain
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:59] + "…"
 
 
 def _now() -> str:

@@ -13,9 +13,11 @@ from openstrawberry.trace import OWED
 class Summary:
     """What a run directory holds in the end, and what this command did for it.
 
-    `saved_*`: what was not asked for because its problem was decided, -1 where sampling does not stop by itself. Token
-    counts are sums of what the provider reported, -1 where it reported none; `cached_share` is the share of the input
-    that was read from a prompt cache. `seconds` is this command's time.
+    `saved_*`: what was not asked for because its problem was decided, -1 where sampling does not stop by itself.
+    `no_answer`: what most of the traces without an answer say about it. `hinted`: how many of the correct ones had been
+    shown the answer, and do not count as solved. Token counts are sums of what the provider reported, -1 where it
+    reported none; `cached_share` is the share of the input that was read from a prompt cache. `seconds` is this
+    command's time.
 
     `cost_usd` is what all recorded replies cost, -1 where that is unknown of one of them: then `unpriced` says of how
     many, and `priced_usd` what the others cost. `open_usd`: what calls whose end nobody knows may have cost besides,
@@ -35,6 +37,8 @@ class Summary:
     solved_sometimes: int = 0
     solved_always: int = 0
     first_error: str = ""
+    no_answer: str = ""
+    hinted: int = 0
     saved_traces: int = -1
     saved_calls: int = -1
     cached_share: float = -1.0
@@ -65,11 +69,16 @@ def summarise(directory: RunDirectory) -> Summary:
     """Counts what is in `directory` now."""
     rows = directory.rows
     per_problem: list[Any] = rows(
-        f"select sum(status = 'correct'), count(*) from traces where {FINISHED} group by problem"
+        f"select sum(status = 'correct' and not hinted), count(*) from traces where {FINISHED} group by problem"
     )
     tokens = {column: _total(directory, column) for column in ("input", "cached", "output")}
     spent = directory.spent()
     errors = rows("select error from traces where stop = 'error' limit 1")
+    silent = rows(
+        f"select detail, count(*) from traces where status = 'no_answer' and detail != '' and {FINISHED} "
+        "group by detail order by 2 desc, 1 limit 1"
+    )
+    hinted = rows(f"select id from traces where hinted and status = 'correct' and {FINISHED}")
     return Summary(
         path=directory.path,
         statuses=_counts(directory, "status", f"where {FINISHED}"),
@@ -80,6 +89,8 @@ def summarise(directory: RunDirectory) -> Summary:
         solved_sometimes=sum(0 < right < count for right, count in per_problem),
         solved_always=sum(right == count for right, count in per_problem),
         first_error=str(errors[0][0]) if errors else "",
+        hinted=len(hinted),
+        no_answer=str(silent[0][0]) if silent else "",
         cost_usd=-1.0 if spent.unpriced else spent.usd,
         priced_usd=spent.usd,
         unpriced=spent.unpriced,

@@ -10,6 +10,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from openstrawberry.errors import SetupError
+from openstrawberry.problems.problem import Problem
+from openstrawberry.prompts import PromptSet
 from openstrawberry.strategies.strategy import Answer, Ask, Steps, Strategy, Task
 from openstrawberry.trace import Node, Stop
 from openstrawberry.verifiers.extract import extract
@@ -20,13 +22,15 @@ class SingleReply(Strategy):
 
     temperature: float | None = Field(default=None, ge=0, description="sampling temperature; unset: the model's own")
 
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int:
+        """One."""
+        return 1
+
     def solve(self, task: Task) -> Steps[Answer]:
         """Asks once."""
         question = task.prompts.text("user").replace("{question}", task.problem.question)
         node = yield Ask(task.user(question, after=self.before(task)), temperature=self.temperature)
-        found = extract(node.content, task.problem)
-        stop = _stop(node, found.method)
-        return Answer(found.answer if stop == "final_answer" else "", node, stop, found.method)
+        return answered(node, task.problem)
 
     def before(self, task: Task) -> Node | None:
         """What is said before the question."""
@@ -63,6 +67,13 @@ class FewShot(SingleReply):
             shown = f"<final_answer>{example['answer']}</final_answer>"
             node = task.tree.add("assistant", shown, node)
         return node
+
+
+def answered(node: Node, problem: Problem, detail: str = "") -> Answer:
+    """The end of a trace whose last reply was asked for the answer."""
+    found = extract(node.content, problem)
+    stop = _stop(node, found.method)
+    return Answer(found.answer if stop == "final_answer" else "", node, stop, found.method, detail)
 
 
 def _stop(node: Node, method: str) -> Stop:

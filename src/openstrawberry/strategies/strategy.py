@@ -34,7 +34,8 @@ AskRole = Literal["solver", "critic", "judge"]
 class Ask:
     """Wants one reply after `node`; the result is the new `Node`. None leaves the run's own setting.
 
-    Which model plays `role` is the driver's business.
+    Which model plays `role` is the driver's business. `thoughts`: the model's own are wanted, also from one that shows
+    them only when it is asked to. `logprobs`: the reply must come with log probabilities.
     """
 
     node: Node
@@ -43,6 +44,8 @@ class Ask:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     response_schema: Mapping[str, Any] | None = None
+    thoughts: bool = False
+    logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,14 @@ class Score:
 class Answer:
     """How a strategy ends: the answer (empty if there is none), the node it stands in, and why it stopped there.
 
-    `method` says how the answer was extracted from the text.
+    `method` says how the answer was extracted from the text, `detail` what a reader of the trace should know besides.
     """
 
     text: str
     node: Node
     stop: Stop = "final_answer"
     method: str = ""
+    detail: str = ""
 
 
 class Group:
@@ -132,7 +136,10 @@ def gather(*generators: Generator[Any, Any, T]) -> Steps[list[T]]:
 
 @dataclass
 class Task:
-    """What a strategy works on: one problem, one sample of it, and the tree that grows."""
+    """What a strategy works on: one problem, one sample of it, and the tree that grows.
+
+    `channel` is where its conversations stand that name no other.
+    """
 
     problem: Problem
     prompts: PromptSet
@@ -140,13 +147,15 @@ class Task:
     seed: int = 0
     tree: Tree = field(default_factory=Tree)
     member: tuple[object, ...] = ()
+    channel: Channel = "main"
 
     def within(self, strategy: str, *member: object) -> "Task":
         """The task as the strategy `strategy` sees it when it works for this one (see `Strategy.uses`).
 
         Same problem and tree, its own prompts; `member` tells several of them apart, so that each draws its own.
         """
-        return replace(self, prompts=self.prompts.others[strategy], member=(*self.member, strategy, *member))
+        prompts = replace(self.prompts.others[strategy], others=self.prompts.others)
+        return replace(self, prompts=prompts, member=(*self.member, strategy, *member))
 
     def random(self, *labels: object) -> Random:
         """A generator that depends on problem, sample, seed and `labels` only, so replays draw the same."""
@@ -157,13 +166,13 @@ class Task:
         """Like `random`, but the same for every sample of the problem: what is drawn with it is a common beginning."""
         return Random(hashlib.sha256(repr((self.problem.id, self.seed, labels)).encode()).digest())
 
-    def system(self, text: str, channel: Channel = "main") -> Node:
+    def system(self, text: str, channel: Channel | None = None) -> Node:
         """Starts a conversation with a system prompt."""
-        return self.tree.add("system", text, None, channel)
+        return self.tree.add("system", text, None, channel or self.channel)
 
     def user(self, text: str, after: Node | None = None) -> Node:
         """Adds a user turn after `after`, or starts a conversation with it."""
-        return self.tree.add("user", text, after, after.channel if after else "main")
+        return self.tree.add("user", text, after, after.channel if after else self.channel)
 
 
 class Strategy(BaseModel, ABC):
@@ -181,6 +190,16 @@ class Strategy(BaseModel, ABC):
     def uses(self) -> tuple[str, ...]:
         """Names of the strategies that work for this one, and whose prompts are wanted (`Task.within`)."""
         return ()
+
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int | None:
+        """Replies that one trace takes at most, None where nobody can say; `turns`: where no conversation has more."""
+        limit: int | None = getattr(self, "max_turns", None)
+        return limit if limit is None or turns is None else min(limit, turns)
+
+    @property
+    def sees_answers(self) -> bool:
+        """Whether it looks at the known answers: fit for making data, and never for measuring a model."""
+        return False
 
     @abstractmethod
     def solve(self, task: Task) -> Steps[Answer]:

@@ -27,6 +27,7 @@ REPAIR = "That could not be read: {trouble}. Write the whole JSON again so that 
 LONGEST, DEEPEST = 8_000, 12  # characters and open brackets that are repaired: hostile text beyond could take minutes
 MOST_STARTS = 100  # places in a reply where JSON may begin
 _BRACKET = re.compile(r"[{}\[\]]")
+_NESTING = re.compile(r"[{}\[\]()]")  # the repairer looks into parentheses too
 _DECODE = json.JSONDecoder().raw_decode
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
@@ -127,8 +128,8 @@ def _embedded(text: str) -> Iterator[Any]:
 def _depth(text: str) -> int:
     """How many brackets are open at once at most."""
     depth = deepest = 0
-    for bracket in _BRACKET.findall(text):
-        depth = depth + 1 if bracket in "{[" else max(0, depth - 1)
+    for bracket in _NESTING.findall(text):
+        depth = depth + 1 if bracket in "{[(" else max(0, depth - 1)
         deepest = max(deepest, depth)
     return deepest
 

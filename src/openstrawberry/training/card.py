@@ -6,6 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from openstrawberry.wording import counted
+
 CARD = "strawberry.json"
 TRAINED_ON = "trained_on.txt"
 
@@ -62,8 +64,8 @@ def _text(facts: dict[str, Any], problems: int) -> str:
         f"# {facts['base']}, {_TITLES[facts['method'] == 'prm']}",
         "",
         f"Trained with [strawberry](https://pypi.org/project/openstrawberry/) from `{facts['base']}` by "
-        f"{facts['method']} on {facts['rows']} rows from {problems} problems: {facts['steps']} steps in "
-        f"{facts['seconds']:.0f} s on {facts['device']}.",
+        f"{facts['method']} on {counted(facts['rows'], 'row')} from {counted(problems, 'problem')}: "
+        f"{counted(facts['steps'], 'step')} in {facts['seconds']:.0f} s on {facts['device']}.",
         "",
         _USE[facts["method"] == "prm"].format(spec=facts["spec"]),
         "",

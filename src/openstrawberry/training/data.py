@@ -15,6 +15,7 @@ from typing import Any
 
 from openstrawberry.errors import SetupError
 from openstrawberry.models.rendering import Encoded, Renderer
+from openstrawberry.wording import cause
 
 Messages = list[dict[str, str]]
 Row = dict[str, Any]
@@ -44,8 +45,7 @@ def read_rows(path: Path, shape: str) -> list[Row]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SetupError(f"{path} cannot be read ({reason}): make it with `{_MAKER[shape]}`.") from error
+        raise SetupError(f"{path} cannot be read ({cause(error)}): make it with `{_MAKER[shape]}`.") from error
     rows = [_checked(path, number, line, shape) for number, line in enumerate(lines, 1) if line.strip()]
     if not rows:
         raise SetupError(f"{path} has no rows: make it with `{_MAKER[shape]}`.")
@@ -59,7 +59,7 @@ def _checked(path: Path, number: int, line: str, shape: str) -> Row:
     try:
         row = json.loads(line)
     except ValueError as error:
-        raise wrong(f"is no JSON ({error})") from error
+        raise wrong("is no JSON") from error
     if not isinstance(row, dict):
         raise wrong("is no JSON object")
     missing = [key for key in SHAPES[shape] if key not in row]

@@ -22,6 +22,7 @@ from openstrawberry.training.preview import pieces, sequences
 from openstrawberry.training.probe import open_probe
 from openstrawberry.training.progress import Notice, Tell, Trained
 from openstrawberry.training.recipe import Recipe
+from openstrawberry.wording import cause
 
 DEFAULT_LENGTH = 8192
 """Tokens after which traces are cut unless --max-length says more; memory grows with it."""
@@ -269,9 +270,8 @@ class Training:
             try:
                 work.mkdir(parents=True)
             except OSError as error:
-                reason = (error.strerror or str(error)).lower()
                 raise SetupError(
-                    f"Cannot write to {work.parent} ({reason}): choose another folder with --out."
+                    f"Cannot write to {work.parent} ({cause(error)}): choose another folder with --out."
                 ) from error
             mark.write_text(identity, encoding="utf-8")
 

@@ -3,6 +3,7 @@ r"""Finds the answer in what a model wrote. Pure functions; the caller records w
 The methods, in the order in which `extract` tries them:
 
     final_answer   the last `<final_answer>...</final_answer>`, the form that the prompts ask for
+    code           the text itself, where a program stands in it; only, and last, for the verifier `code`
     boxed          the last `\boxed{...}`, braces balanced
     hash           the line after the last `####`, as GSM8K writes it
     choice         "the answer is (B)", or a lone letter; only for the verifier `choice`
@@ -20,8 +21,10 @@ from typing import Literal
 
 from openstrawberry.problems.boxed import balanced, last_boxed
 from openstrawberry.problems.problem import Problem
+from openstrawberry.verifiers.cases import cases_of
+from openstrawberry.verifiers.program import has_program
 
-Method = Literal["final_answer", "boxed", "hash", "choice", "last_number", "whole", "none"]
+Method = Literal["final_answer", "code", "boxed", "hash", "choice", "last_number", "whole", "none"]
 
 WHOLE_CHARS = 200
 """Longest single line that counts as an answer by itself."""
@@ -79,6 +82,12 @@ def extract(text: str, problem: Problem) -> Extraction:
     answer = final_answer(text)
     if answer is not None:
         return Extraction(answer, "final_answer")
+    if problem.verifier == "code":
+        return (
+            Extraction(visible.strip("\n"), "code")
+            if has_program(visible, cases_of(problem))
+            else Extraction("", "none")
+        )
     if boxed := last_boxed(visible):
         return Extraction(clean(boxed), "boxed")
     if hashed := _hashed(visible):
@@ -156,7 +165,7 @@ def clean(answer: str) -> str:
 
 def _undress(text: str) -> str:
     fence = re.fullmatch(r"```[\w+-]*[ \t]*\n(.*?)\n?```", text, re.DOTALL)
-    if fence:
+    if fence and "\n```" not in fence[1]:  # several blocks with words between them are not one
         return fence[1]
     for mark in ("**", "__", "```"):
         if len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark) and text.count(mark) == 2:

@@ -1,6 +1,6 @@
 """The contract of a verifier, and the verdict it gives."""
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -31,4 +31,13 @@ class Verifier(Protocol):
 
     async def close(self) -> None:
         """Ends worker processes, if any."""
+        ...
+
+
+@runtime_checkable
+class Cautious(Protocol):
+    """A verifier of which a person may have to know something before it is used."""
+
+    async def warning(self) -> str:
+        """One sentence, empty where there is nothing to say."""
         ...

@@ -14,6 +14,7 @@ import httpx2
 from openstrawberry.chat import Delta, Message, OnDelta, Reply, Request, Usage
 from openstrawberry.errors import ProviderError
 from openstrawberry.models.batch import BatchApi
+from openstrawberry.models.model import no_logprobs
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.anthropic_batches import AnthropicBatches
@@ -117,6 +118,8 @@ class AnthropicModel:
             raise self._endpoint.faults.cut()
 
     def _fields(self, request: Request, system: list[str], stream: bool) -> dict[str, Any]:
+        if request.logprobs:
+            raise no_logprobs(self.spec)
         blocks: list[dict[str, Any]] = [{"type": "text", "text": text} for text in system if text]
         if blocks:
             blocks[-1]["cache_control"] = self._mark
@@ -139,13 +142,13 @@ class AnthropicModel:
     def _thinking(self, request: Request) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """The `thinking` field and what belongs into `output_config`, in the model's generation's way of asking."""
         effort = request.reasoning
-        if effort is None:
+        if effort is None and not request.thoughts:
             return None, {}
         if effort == "off":
             return {"type": "disabled"}, {}
         if not _BUDGETED.search(self._opening.name):
-            return {"type": "adaptive", "display": "summarized"}, {"effort": effort}
-        budget = min(BUDGETS.get(effort, BUDGETS["medium"]), request.max_tokens * 3 // 4)
+            return {"type": "adaptive", "display": "summarized"}, {"effort": effort} if effort else {}
+        budget = min(BUDGETS.get(effort or "", BUDGETS["medium"]), request.max_tokens * 3 // 4)
         return ({"type": "enabled", "budget_tokens": budget} if budget >= 1024 else None), {}
 
     def _format(self, request: Request) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class BerryModel:
             stops=frozenset({self._end}),
             on_token=on_token,
             on_end=on_end,
+            logprobs=[] if request.logprobs else None,
         )
         self._batcher.submit(job)
         try:
@@ -111,6 +112,7 @@ class BerryModel:
             usage=Usage(input=len(job.prompt), cached_input=job.cached, cache_write=0, output=len(ids), reasoning=0),
             model=self._spec,
             token_ids=ids,
+            logprobs=None if job.logprobs is None else tuple(job.logprobs),
         )
 
 

@@ -42,12 +42,16 @@ class Endpoint:
             raise self.error(error) from error
         return self._object(answer)
 
-    async def stream(self, body: bytes) -> AsyncGenerator[dict[str, Any]]:
-        """Send `body`, yield the JSON object of each event."""
+    async def stream(self, body: bytes, path: str = "") -> AsyncGenerator[dict[str, Any]]:
+        """Send `body`, to another path if one is given; yield the JSON object of each event."""
         started, empty = False, True
         try:
             stream = await self._client.post(
-                self._path, cast_to=object, content=body, stream=True, stream_cls=self._sdk.AsyncStream[object]
+                self._prefix + path if path else self._path,
+                cast_to=object,
+                content=body,
+                stream=True,
+                stream_cls=self._sdk.AsyncStream[object],
             )
             started = True
             async with aclosing(stream.__aiter__()) as events:

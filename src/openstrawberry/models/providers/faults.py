@@ -25,6 +25,7 @@ _MONEY = re.compile(
     r"|per ?day|daily",
     re.IGNORECASE,
 )
+_NUMBER = re.compile(r"\[Errno -?\d+\] ?")
 _ADDRESS = re.compile(r"https?://\S+")
 _KEY = re.compile(
     r"(invalid|incorrect|missing|expired|unauthorized).{0,24}api.?key"
@@ -257,4 +258,5 @@ def _told(error: BaseException | str) -> str:
     if isinstance(error, str):
         return error
     cause = error.__cause__
-    return str(cause) if cause is not None and str(cause) else str(error) or type(error).__name__
+    told = str(cause) if cause is not None and str(cause) else str(error) or type(error).__name__
+    return _NUMBER.sub("", told)

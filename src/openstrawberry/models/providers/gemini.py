@@ -17,7 +17,7 @@ import httpx2
 from google import genai
 from google.genai import errors, types
 
-from openstrawberry.chat import Delta, FinishReason, Message, OnDelta, Reply, Request, Usage
+from openstrawberry.chat import TOP_LOGPROBS, Delta, FinishReason, Message, OnDelta, Reply, Request, Usage
 from openstrawberry.errors import ProviderError
 from openstrawberry.models.batch import BatchApi
 from openstrawberry.models.provider import Opening
@@ -182,6 +182,8 @@ class GeminiModel:
             "response_json_schema": schema,
             "response_mime_type": "application/json" if schema is not None else None,
             "thinking_config": _thinking(self._opening.name, request.reasoning),
+            "response_logprobs": request.logprobs or None,
+            "logprobs": TOP_LOGPROBS if request.logprobs else None,
         }
 
     def _config(self, fields: dict[str, Any], http: types.HttpOptions | None = None) -> types.GenerateContentConfig:
@@ -202,6 +204,7 @@ class _Pieces:
         self.finish = ""
         self.usage: types.GenerateContentResponseUsageMetadata | None = None
         self.model = ""
+        self.logprobs: list[float] = []
 
     def take(self, answer: types.GenerateContentResponse) -> list[Delta]:
         self.usage = answer.usage_metadata or self.usage
@@ -211,6 +214,7 @@ class _Pieces:
             self.finish = "SAFETY" if blocked else self.finish
             return []
         candidate = answer.candidates[0]
+        self.logprobs += _logprobs(candidate.logprobs_result)
         reason = candidate.finish_reason
         self.finish = str(getattr(reason, "value", reason)) if reason else self.finish
         return [self._part(part) for part in (candidate.content and candidate.content.parts) or () if part.text]
@@ -228,6 +232,7 @@ class _Pieces:
                 reasoning=usage.thoughts_token_count,
             ),
             model=f"{opening.provider.name}:{self.model or opening.name}",
+            logprobs=tuple(self.logprobs) or None,
         )
 
     def _part(self, part: types.Part) -> Delta:
@@ -290,6 +295,14 @@ def _thinking(name: str, effort: str | None) -> types.ThinkingConfig | None:
         return types.ThinkingConfig(include_thoughts=thoughts, thinking_budget=BUDGETS.get(effort, -1))
     level = types.ThinkingLevel(LEVELS.get(effort, "HIGH"))
     return types.ThinkingConfig(include_thoughts=thoughts, thinking_level=level)
+
+
+def _logprobs(told: types.LogprobsResult | None) -> list[float]:
+    chosen, tops = (told.chosen_candidates or [], told.top_candidates or []) if told else ([], [])
+    return [
+        wire.among(token.log_probability or 0.0, [each.log_probability or 0.0 for each in top.candidates or []])
+        for token, top in zip(chosen, tops, strict=True)
+    ]
 
 
 def _finish(reason: str) -> FinishReason:

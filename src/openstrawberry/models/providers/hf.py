@@ -13,6 +13,7 @@ from typing import Any
 
 from openstrawberry.chat import Delta, OnDelta, Reply, Request, Usage
 from openstrawberry.errors import ProviderError, SetupError
+from openstrawberry.models.model import no_logprobs
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers.think import ThinkSplitter
 
@@ -67,6 +68,8 @@ class HFModel:
 
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
         """See `Model.complete`. A cancelled call ends its generation at the next token."""
+        if request.logprobs:
+            raise no_logprobs(self._spec)
         loop, stopped = asyncio.get_running_loop(), threading.Event()
 
         def hear(delta: Delta) -> None:

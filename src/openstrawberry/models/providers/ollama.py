@@ -14,7 +14,7 @@ import httpx
 import ollama
 from pydantic import ValidationError
 
-from openstrawberry.chat import Delta, OnDelta, Reply, Request, Usage
+from openstrawberry.chat import TOP_LOGPROBS, Delta, OnDelta, Reply, Request, Usage
 from openstrawberry.errors import ProviderError
 from openstrawberry.models.model import Model
 from openstrawberry.models.provider import Opening
@@ -72,10 +72,12 @@ class OllamaModel:
 
     async def _once(self, arguments: dict[str, Any], on_delta: OnDelta | None) -> Reply:
         splitter, last = ThinkSplitter(), None
+        logprobs: list[float] = []
         async with aclosing(self._parts(arguments, on_delta is not None)) as parts:
             async for part in parts:
                 with self._faults.parsing():
                     deltas = _deltas(part, splitter)
+                    logprobs += _logprobs(part)
                 last = part if part.done else last
                 if on_delta is not None:
                     for delta in deltas:
@@ -85,7 +87,7 @@ class OllamaModel:
         for delta in splitter.end():
             if on_delta is not None:
                 on_delta(delta)
-        return self._reply(splitter, last)
+        return self._reply(splitter, last, tuple(logprobs) or None)
 
     async def names(self) -> tuple[str, ...]:
         """The models that have been pulled."""
@@ -128,20 +130,22 @@ class OllamaModel:
         return {
             "model": self._opening.name,
             "messages": [{"role": turn.role, "content": turn.content} for turn in request.messages],
-            "think": self._think(request.reasoning),
+            "think": self._think(request),
             "format": request.response_schema,
             "options": {name: value for name, value in options.items() if value is not None},
             "keep_alive": self._opening.options.keep_alive,
+            **({"logprobs": True, "top_logprobs": TOP_LOGPROBS} if request.logprobs else {}),
         }
 
-    def _think(self, effort: str | None) -> bool | str | None:
+    def _think(self, request: Request) -> bool | str | None:
+        effort = request.reasoning
         if effort is None:
-            return None
+            return True if request.thoughts else None
         if "gpt-oss" in self._opening.name:  # the one family with levels, which cannot be switched off
             return "low" if effort == "off" else effort
         return effort != "off"
 
-    def _reply(self, splitter: ThinkSplitter, last: ollama.ChatResponse) -> Reply:
+    def _reply(self, splitter: ThinkSplitter, last: ollama.ChatResponse, logprobs: tuple[float, ...] | None) -> Reply:
         read, written, window = last.prompt_eval_count, last.eval_count, self._opening.options.num_ctx
         full = window is not None and (read or 0) + (written or 0) >= window
         return Reply(
@@ -150,6 +154,7 @@ class OllamaModel:
             finish_reason="length" if full else wire.finish(last.done_reason),
             usage=Usage(input=read, output=written),
             model=f"{self._opening.provider.name}:{last.model or self._opening.name}",
+            logprobs=logprobs,
         )
 
 
@@ -178,3 +183,8 @@ def _deltas(part: ollama.ChatResponse, splitter: ThinkSplitter) -> list[Delta]:
         splitter.reasoning.append(thought)
         splitter.done = True
     return ([Delta(thought, "reasoning")] if thought else []) + (splitter.feed(text) if text else [])
+
+
+def _logprobs(part: ollama.ChatResponse) -> list[float]:
+    told = [token for token in part.logprobs or () if token.top_logprobs]
+    return [wire.among(token.logprob, (top.logprob for top in token.top_logprobs or ())) for token in told]

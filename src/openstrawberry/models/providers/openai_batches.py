@@ -18,6 +18,7 @@ from openstrawberry.models.providers.faults import Filtered, error_fields
 
 TAG = "strawberry"  # the name of our tag among a batch's metadata
 _CLOCKS_DIFFER = 3600  # seconds; batches that are older than the entry by this much are not looked at
+_ENDED = {"completed", "expired", "cancelled", "success", "timeout_exceeded"}  # the last two are Mistral's
 _NOT_DONE = {"batch_expired", "batch_cancelled", "request_cancelled", "timeout_exceeded"}
 _FULL = {"token_limit_exceeded", "request_limit_exceeded"}  # too much is waiting already: later it fits
 _BYTES = 190_000_000  # all of them take files of 200 MB; some count in other megabytes
@@ -94,13 +95,12 @@ class OpenAIBatches:
 
     async def state(self, batch: str) -> BatchState:
         job = await self._job_of(batch)
-        counts = job.get("request_counts") or {}
-        done, total = (counts.get("completed") or 0) + (counts.get("failed") or 0), counts.get("total") or 0
-        match job.get("status"):
-            case "completed" | "expired" | "cancelled":
-                return BatchState("ended", done, total)
-            case "failed":
-                return BatchState("failed", done, total, self._turned_down(job))
+        done, total = _counts(job)
+        status = str(job.get("status")).lower()
+        if status in _ENDED:
+            return BatchState("ended", done, total)
+        if status == "failed":
+            return BatchState("failed", done, total, self._turned_down(job))
         return BatchState("running", done, total)
 
     async def results(self, batch: str) -> AsyncGenerator[tuple[str, Outcome]]:
@@ -208,16 +208,6 @@ class MistralBatches(OpenAIBatches):
                 return None
         return None
 
-    async def state(self, batch: str) -> BatchState:
-        job = await self._job_of(batch)
-        done, total = job.get("completed_requests") or 0, job.get("total_requests") or 0
-        match job.get("status"):
-            case "SUCCESS" | "TIMEOUT_EXCEEDED" | "CANCELLED":
-                return BatchState("ended", done, total)
-            case "FAILED":
-                return BatchState("failed", done, total, self._turned_down(job))
-        return BatchState("running", done, total)
-
     def _line(self, key: str, body: bytes) -> bytes:
         named = b'{"model":%b,' % wire.encoded(self._name)
         return b'{"custom_id":%b,"body":%b}' % (wire.encoded(key), body.replace(named, b"{", 1))
@@ -230,6 +220,14 @@ class MistralBatches(OpenAIBatches):
             "metadata": {TAG: tag},
             "timeout_hours": 24,
         }
+
+
+def _counts(job: dict[str, Any]) -> tuple[int, int]:
+    """How many requests are done, and of how many. Mistral's counts stand in the job itself, failed ones included."""
+    counts = job.get("request_counts")
+    if not isinstance(counts, dict):
+        return job.get("completed_requests") or 0, job.get("total_requests") or 0
+    return (counts.get("completed") or 0) + (counts.get("failed") or 0), counts.get("total") or 0
 
 
 def _tagged(row: dict[str, Any], tag: str) -> bool:

@@ -1,67 +1,28 @@
-"""Every provider that speaks OpenAI's chat completions: one class, and a table of what each spells its own way.
+"""Every provider that speaks OpenAI's chat completions: one class, whatever each spells its own way (`dialects.py`).
 
 A conversation is sent as it is, so each request begins with the bytes of the one before, which is what all of these
 cache by; vLLM, Groq, DeepSeek and the others without a parameter for it need no more than that. A parameter that the
 model refuses by name is dropped, with a warning, and not sent again.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from openstrawberry.chat import Delta, Message, OnDelta, Reply, Request, Usage
+from openstrawberry.chat import TOP_LOGPROBS, Delta, Message, OnDelta, Reply, Request, Usage
 from openstrawberry.errors import ProviderError
 from openstrawberry.models.batch import BatchApi
+from openstrawberry.models.model import no_logprobs
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
+from openstrawberry.models.providers.dialects import DIALECTS, Dialect, effort_fields
 from openstrawberry.models.providers.endpoint import Endpoint
 from openstrawberry.models.providers.faults import Filtered
 from openstrawberry.models.providers.openai_batches import open_batches
+from openstrawberry.models.providers.openai_responses import Responses
 from openstrawberry.models.providers.refusals import ANY_JSON, OPTIONAL, RENAMED, Refusals
 from openstrawberry.models.providers.schema import strict
 from openstrawberry.models.providers.think import ThinkSplitter
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """What one provider spells its own way. An empty name means that it has no such parameter.
-
-    `cache_key` is what requests of one conversation are routed by, `marked` begins the names of models that cache only
-    what is marked, as Anthropic's own protocol does. `reasoning` is how effort is asked for, `echo` the field in which
-    past reasoning is sent back, `think_tags` whether thoughts may come as plain text.
-    """
-
-    max_tokens: str = "max_tokens"
-    seed: str = "seed"
-    usage_in_stream: bool = True
-    cache_key: str = ""
-    marked: str = ""
-    schema: bool = True
-    reasoning: Literal["", "effort", "object", "switch", "template", "groq"] = "effort"
-    echo: str = ""
-    think_tags: bool = False
-
-
-DIALECTS: Mapping[str, Dialect] = {
-    "openai": Dialect(max_tokens="max_completion_tokens", cache_key="prompt_cache_key"),
-    "azure": Dialect(max_tokens="max_completion_tokens", cache_key="prompt_cache_key"),
-    "groq": Dialect(max_tokens="max_completion_tokens", reasoning="groq", think_tags=True),
-    "cerebras": Dialect(max_tokens="max_completion_tokens", think_tags=True),
-    "mistral": Dialect(seed="random_seed", usage_in_stream=False, cache_key="prompt_cache_key"),
-    "together": Dialect(think_tags=True),
-    "openrouter": Dialect(reasoning="object", marked="anthropic/"),
-    "deepseek": Dialect(seed="", schema=False, reasoning="switch", echo="reasoning_content"),
-    "huggingface": Dialect(think_tags=True),
-    "replicate": Dialect(think_tags=True),
-    "vllm": Dialect(reasoning="template", think_tags=True),
-    "ollama": Dialect(think_tags=True),
-    "compat": Dialect(think_tags=True),
-}
-
-
-_THINKING = {"thinking": {"type": "enabled"}}
 
 
 class OpenAIShapedModel:
@@ -78,6 +39,7 @@ class OpenAIShapedModel:
         self._mark = wire.encoded_object(wire.cache_mark(opening.options.cache_ttl)) if marked else b""
         self._endpoint = endpoint
         self._refusals = Refusals(opening.spec)
+        self._responses = Responses(opening, endpoint) if self._dialect.responses else None
 
     @property
     def spec(self) -> str:
@@ -85,6 +47,13 @@ class OpenAIShapedModel:
 
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
         """See `Model.complete`."""
+        if request.thoughts and request.reasoning != "off" and self._responses is not None:
+            try:
+                return await self._responses.complete(request, on_delta)
+            except ProviderError as error:
+                if error.kind != "not_found":
+                    raise
+                self._responses = None  # a server that stands in for OpenAI, or a model that nobody has: asked below
         while True:
             fields = self._refusals.without(self._fields(request, on_delta is not None))
             try:
@@ -134,6 +103,8 @@ class OpenAIShapedModel:
 
     def _fields(self, request: Request, stream: bool) -> dict[str, Any]:
         dialect = self._dialect
+        if request.logprobs and not dialect.logprobs:
+            raise no_logprobs(self._spec)
         return {
             "model": self._name,
             dialect.max_tokens: request.max_tokens,
@@ -143,7 +114,8 @@ class OpenAIShapedModel:
             dialect.seed: request.seed,
             dialect.cache_key: request.cache_key or None,
             "response_format": self._schema(request),
-            **self._reasoning(request),
+            **effort_fields(self._dialect, request, self._name, self._underlying),
+            **({"logprobs": True, "top_logprobs": TOP_LOGPROBS} if request.logprobs else {}),
             **({"stream": True} if stream else {}),
             **({"stream_options": {"include_usage": True}} if stream and dialect.usage_in_stream else {}),
             **self._extra,
@@ -157,24 +129,6 @@ class OpenAIShapedModel:
         exact = strict(request.response_schema)
         named = {"name": "reply", "schema": exact or request.response_schema, "strict": exact is not None}
         return {"type": "json_schema", "json_schema": named}
-
-    def _reasoning(self, request: Request) -> dict[str, Any]:
-        effort, off = request.reasoning, request.reasoning == "off"
-        match self._dialect.reasoning if effort is not None else "":
-            case "effort":
-                return {"reasoning_effort": _least_effort(self._underlying) if off else effort}
-            case "object":
-                return {"reasoning": {"enabled": False} if off else {"effort": effort}}
-            case "switch":
-                return {"thinking": {"type": "disabled"}} if off else {**_THINKING, "reasoning_effort": effort}
-            case "template":
-                shared = {"chat_template_kwargs": {"enable_thinking": not off}}
-                return shared if off else {**shared, "reasoning_effort": effort}
-            case "groq":
-                levels = "gpt-oss" in self._name
-                said = ("low" if off else effort) if levels else ("none" if off else "default")
-                return {"reasoning_effort": said, "reasoning_format": None if levels or off else "parsed"}
-        return {}
 
     def _messages(self, messages: tuple[Message, ...]) -> Iterable[bytes]:
         """Where marks are needed, they stand as in Anthropic's own protocol: on the system prompt and the last turn."""
@@ -204,7 +158,8 @@ class OpenAIShapedModel:
             raise self._endpoint.faults.cut()
         for delta in pieces.splitter.end():
             on_delta(delta)
-        return self._made(pieces.splitter, "refusal" if pieces.refused else pieces.finish, pieces.usage, pieces.model)
+        reason = "refusal" if pieces.refused else pieces.finish
+        return self._made(pieces.splitter, reason, pieces.usage, pieces.model, pieces.logprobs or None)
 
     def _reply(self, answer: dict[str, Any]) -> Reply:
         choice = answer["choices"][0]
@@ -216,15 +171,18 @@ class OpenAIShapedModel:
         splitter.feed(visible)
         splitter.end()
         reason = "refusal" if message.get("refusal") else choice.get("finish_reason")
-        return self._made(splitter, reason, answer.get("usage"), answer.get("model"))
+        return self._made(splitter, reason, answer.get("usage"), answer.get("model"), _logprobs(choice) or None)
 
-    def _made(self, splitter: ThinkSplitter, reason: object, usage: object, model: object) -> Reply:
+    def _made(
+        self, splitter: ThinkSplitter, reason: object, usage: object, model: object, logprobs: list[float] | None
+    ) -> Reply:
         return Reply(
             content="".join(splitter.content),
             reasoning="".join(splitter.reasoning),
             finish_reason=wire.finish(reason),
             usage=usage_of(usage),
             model=f"{self._provider}:{model or self._name}",
+            logprobs=None if logprobs is None else tuple(logprobs),
         )
 
 
@@ -237,6 +195,7 @@ class _Pieces:
         self.refused = False
         self.usage: object = None
         self.model: object = None
+        self.logprobs: list[float] = []
 
     def take(self, event: dict[str, Any]) -> list[Delta]:
         self.usage = event.get("usage") or (event.get("x_groq") or {}).get("usage") or self.usage
@@ -247,12 +206,20 @@ class _Pieces:
         delta = choice.get("delta") or {}
         visible, hidden = _texts(delta)
         self.finish = choice.get("finish_reason") or self.finish
+        self.logprobs += _logprobs(choice)
         self.refused = self.refused or bool(delta.get("refusal"))
         deltas = [Delta(hidden, "reasoning")] if hidden else []
         if hidden:
             self.splitter.reasoning.append(hidden)
             self.splitter.done = True
         return deltas + (self.splitter.feed(visible) if visible else [])
+
+
+def _logprobs(choice: Mapping[str, Any]) -> list[float]:
+    """Of the tokens of a reply or of a piece of it; empty where they, or those of the rivals, are not told."""
+    tokens = (choice.get("logprobs") or {}).get("content") or []
+    told = ((token["logprob"], token.get("top_logprobs")) for token in tokens)
+    return [wire.among(chosen, (each["logprob"] for each in top)) for chosen, top in told if top]
 
 
 def _texts(message: Mapping[str, Any]) -> tuple[str, str]:
@@ -291,10 +258,3 @@ def usage_of(usage: object) -> Usage:
 def _details(usage: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     inner = usage.get(name)
     return inner if isinstance(inner, dict) else {}
-
-
-def _least_effort(name: str) -> str:
-    """OpenAI's word for the least reasoning that `name` knows."""
-    if re.search(r"\bo\d", name):
-        return "low"
-    return "minimal" if re.search(r"gpt-5(?!\.\d)", name) else "none"

@@ -10,9 +10,9 @@ same values, or a function from a `Request` to a line):
         say: <final_answer>3</final_answer>
 
 Rules come before turns, turns before replies. Each line is a text; or a mapping with `content`, `reasoning`,
-`finish_reason`, `usage`, `delay` (seconds); or a list, of which the seed draws one; or a fault, `{error: rate_limit,
-status: 429, retry_after: 2, times: 1, then: line}`, which the first `times` asks of a conversation run into (each one
-does without `times`).
+`finish_reason`, `usage`, `logprobs`, `delay` (seconds); or a list, of which the seed draws one; or a fault, `{error:
+rate_limit, status: 429, retry_after: 2, times: 1, then: line}`, which the first `times` asks of a conversation run into
+(each one does without `times`).
 """
 
 import asyncio
@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapt
 from openstrawberry.chat import Delta, FinishReason, OnDelta, Reply, Request, Usage
 from openstrawberry.errors import ErrorKind, ProviderError, SetupError
 from openstrawberry.models.provider import Opening
+from openstrawberry.wording import cause, misfit
 
 
 class Said(BaseModel):
@@ -41,6 +42,7 @@ class Said(BaseModel):
     reasoning: str = ""
     finish_reason: FinishReason = "stop"
     usage: Usage = Usage()
+    logprobs: tuple[float, ...] | None = None
     delay: float = 0.0
 
 
@@ -209,15 +211,13 @@ def open_scripted(opening: Opening) -> ScriptedModel:
         loaded = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
         script = Script.model_validate(loaded)
     except OSError as error:
-        told = f"The script {path} cannot be read ({error.strerror})"
-        raise SetupError(f"{told}: check --model {opening.spec}.") from error
+        raise SetupError(f"The script {path} cannot be read ({cause(error)}): check --model {opening.spec}.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SetupError(f"The script {path} has a mistake at {where or 'its top'}: {first['msg']}. Fix it.") from error
+        place, _, advice = misfit(error)
+        where = ".".join(map(str, place)) or "its top"
+        raise SetupError(f"The script {path} has a mistake at {where}: {advice}.") from error
     except (ValueError, yaml.YAMLError) as error:
-        told = " ".join(str(error).split())
-        raise SetupError(f"The script {path} is not YAML or JSON ({told}): fix it.") from error
+        raise SetupError(f"The script {path} is not YAML or JSON ({cause(error)}): fix it.") from error
     return ScriptedModel(script=script, spec=opening.spec)
 
 

@@ -5,21 +5,25 @@ ready-made pieces, not an encoding of everything said so far.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from openstrawberry.chat import FinishReason, Message
+from openstrawberry.chat import TOP_LOGPROBS, FinishReason, Message
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_LEAST = -100.0  # stands for all that is less likely: a file of JSON holds no infinity
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
+    "completed": "stop",
     "end_turn": "stop",
     "stop_sequence": "stop",
     "eos": "stop",
     "eos_token": "stop",
     "length": "length",
     "max_tokens": "length",
+    "max_output_tokens": "length",
     "model_length": "length",
     "model_context_window_exceeded": "length",
     "continuation": "length",
@@ -50,9 +54,9 @@ def cache_mark(ttl: str) -> dict[str, str]:
     return {"type": "ephemeral", **({"ttl": ttl} if ttl != "5m" else {})}
 
 
-def body(fields: Mapping[str, Any], messages: Iterable[bytes]) -> bytes:
-    """A JSON object of `fields`, which must not be empty, and `messages`."""
-    return encoded_object(fields)[:-1] + b',"messages":[' + b",".join(messages) + b"]}"
+def body(fields: Mapping[str, Any], messages: Iterable[bytes], name: str = "messages") -> bytes:
+    """A JSON object of `fields`, which must not be empty, and `messages` under their `name`."""
+    return encoded_object(fields)[:-1] + b',"%b":[' % name.encode() + b",".join(messages) + b"]}"
 
 
 def finish(reason: object) -> FinishReason:
@@ -69,6 +73,13 @@ def total(*parts: object) -> int | None:
     """The sum of the counts that are there, None if the first is not."""
     counts = [count(part) for part in parts]
     return None if counts[0] is None else sum(part or 0 for part in counts)
+
+
+def among(chosen: float, likeliest: Iterable[float]) -> float:
+    """The logarithm of a token's probability among the likeliest at its place, from theirs; see `Reply.logprobs`."""
+    chosen, *others = (min(each, 0.0) if each > _LEAST else _LEAST for each in (chosen, *likeliest))
+    top = sorted(others, reverse=True)[:TOP_LOGPROBS]
+    return round(chosen - math.log(sum(map(math.exp, top if chosen in top else [*top, chosen]))), 4)
 
 
 def split_system(messages: tuple[Message, ...]) -> tuple[list[str], tuple[Message, ...]]:

@@ -1,0 +1,1 @@
+"""How traces are looked at: the same reading of a trace for the terminal, the HTML report and the page."""

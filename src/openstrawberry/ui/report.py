@@ -1,0 +1,263 @@
+"""A run as one HTML file that needs nothing else: to be opened from disk, sent to a friend, attached to a pull request.
+
+No script, no address that is loaded: folding is `<details>`, filtering is CSS. What a model wrote is text, escaped
+wherever it stands. A run of more than `PER_PAGE` traces, or more than `PAGE_BYTES`, becomes several pages that link to
+one another.
+"""
+
+from collections.abc import Iterable, Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from openstrawberry.evaluation.page import HEAD, STYLE
+from openstrawberry.evaluation.plots import Point, bars, lines
+from openstrawberry.stats import wilson
+from openstrawberry.store.browsing import EVERYTHING, Browser, Order, Row, Tally, Wanted
+from openstrawberry.store.files import write_whole
+from openstrawberry.trace import Turn
+from openstrawberry.ui.reading import SIGNS, WORDS, Reading, Side, Step, read
+from openstrawberry.ui.tree import draw, is_tree, replies
+
+PER_PAGE, PAGE_BYTES = 200, 4_500_000
+SHORT = 110  # characters of a user turn that is shown without being unfolded
+_KINDS = (("all", "All"), ("correct", "Right"), ("incorrect", "Wrong"), ("no_answer", "No answer"), ("other", "Other"))
+
+
+def write_report(browser: Browser, file: Path, wanted: Wanted = EVERYTHING, order: Order = "file") -> list[Path]:
+    """Writes the traces that fit; returns the pages: `file`, and `NAME-2.html` and so on beside it.
+
+    Raises:
+        SetupError: the folder cannot be written to.
+    """
+    files: list[Path] = []
+    pages = _pages(browser, wanted, order)
+    body: str | None = next(pages)
+    while body is not None:
+        following = next(pages, None)  # one page ahead: a large run is never in memory as a whole
+        number = len(files) + 1
+        links = _links(file, number, following is not None)
+        front = _about(browser, wanted) if number == 1 else ""
+        files.append(_page_file(file, number))
+        write_whole(files[-1], _whole(browser, front + _filter() + links + body + links))
+        body = following
+    return files
+
+
+def _page_file(file: Path, number: int) -> Path:
+    return file if number == 1 else file.with_name(f"{file.stem}-{number}{file.suffix}")
+
+
+def _pages(browser: Browser, wanted: Wanted, order: Order) -> Iterator[str]:
+    """The traces as HTML, page by page."""
+    parts: list[str] = []
+    size = 0
+    for row in _rows(browser, wanted, order):
+        shown = trace_html(read(browser.read(row)), row)
+        if parts and (len(parts) == PER_PAGE or size + len(shown.encode()) > PAGE_BYTES):
+            yield "\n".join(parts)
+            parts, size = [], 0
+        parts.append(shown)
+        size += len(shown.encode())
+    yield "\n".join(parts) or '<p class="quiet">No trace fits.</p>'
+
+
+def _rows(browser: Browser, wanted: Wanted, order: Order) -> Iterator[Row]:
+    for start in range(0, browser.count(wanted), PER_PAGE):
+        yield from browser.page(wanted, start=start, size=PER_PAGE, order=order)
+
+
+def trace_html(reading: Reading, row: Row) -> str:
+    """One trace, folded; its steps are folded in turn."""
+    trace = reading.trace
+    status = row.status if row.status in SIGNS and not trace.owed else "other"
+    name = f"t{trace.id}-"
+    answer = trace.answer or "no answer"
+    tokens = f"{row.output:,} tokens" if row.output >= 0 else ""
+    facts = " · ".join(filter(None, (f"{row.turns:,} turns", tokens, f"{row.seconds:.1f} s")))
+    known = f"<dt>known answer</dt><dd>{_text(trace.problem.answer)}</dd>" if trace.problem.answer else ""
+    detail = f" ({trace.verdict.detail})" if trace.verdict.detail else ""
+    body = [
+        f"<dl><dt>question</dt><dd>{_text(trace.problem.question)}</dd><dt>answer</dt><dd>{_text(answer)}</dd>{known}"
+        f"<dt>verdict</dt><dd>{_text(reading.outcome + detail)}</dd>"
+        f"<dt>made by</dt><dd>{_text(f'{trace.model} · {trace.strategy} · sample {trace.sample}')}</dd></dl>"
+    ]
+    body += [_folded("what was said before", map(_turn, reading.given), "asked")] if reading.given else []
+    body += [_step(step, name) for step in reading.steps]
+    if is_tree(trace):
+        body.append(f"<h3>The search: {reading.branches:,} replies beside the way</h3>{_tree(reading, name)}")
+    return (
+        f'<details class="trace {status}" id="{name[:-1]}"><summary><span class="sign {status}">{reading.sign}</span>'
+        f'<span class="what">{_text(trace.problem.question, 160)}</span>'
+        f'<span class="facts">{_text(answer, 60)} · {facts}</span></summary>\n' + "\n".join(body) + "</details>"
+    )
+
+
+def _step(step: Step, name: str) -> str:
+    asked = _asked(step.asked) if step.asked else ""
+    thought = _folded("thought before", [_text(step.turn.reasoning)], "asked") if step.turn.reasoning else ""
+    sides = "".join(map(_side, step.sides))
+    return (
+        f'<details class="step" open id="{name}{step.index}"><summary><b>{step.number}</b> {_text(step.title)} '
+        f'<span class="facts">{_text(step.facts)}</span></summary>'
+        f"{asked}{thought}<pre>{_text(step.turn.content)}</pre>{sides}</details>"
+    )
+
+
+def _asked(text: str) -> str:
+    """What was asked before a step: a short line as it is, a long text folded."""
+    if len(text) <= SHORT and "\n" not in text:
+        return f'<p class="asked">→ {_text(text)}</p>'
+    return _folded("asked", [f"<pre>{_text(text)}</pre>"], "asked")
+
+
+def _side(side: Side) -> str:
+    last = side.turns[-1].content if side.turns else ""
+    shown = (f"<h4>{turn.role}</h4><pre>{_text(turn.content)}</pre>" for turn in side.turns)
+    return _folded(f"{side.channel}: {' '.join(last.split())[:90]}", shown, "side")
+
+
+def _tree(reading: Reading, name: str) -> str:
+    """The drawing, and the replies that stand beside the way, to be led to from it."""
+    on_path, turns = set(reading.trace.path), reading.trace.messages
+    others = (_branch(turns[index], f"{name}{index}") for index in replies(reading.trace) if index not in on_path)
+    return f'<div class="wide">{draw(reading.trace, name)}</div>' + _folded("branches not taken", others, "asked")
+
+
+def _branch(turn: Turn, name: str) -> str:
+    return (
+        f'<details class="step branch" id="{name}"><summary>{_text(turn.title or "reply")} '
+        f'<span class="facts">value {turn.value:.2f} · {turn.visits:,} visits</span></summary>'
+        f"<pre>{_text(turn.content)}</pre></details>"
+    )
+
+
+def _turn(turn: Turn) -> str:
+    return f"<h4>{turn.role}</h4><pre>{_text(turn.content)}</pre>"
+
+
+def _folded(title: str, parts: Iterable[str], kind: str) -> str:
+    return f'<details class="{kind}"><summary>{_text(title)}</summary>{"".join(parts)}</details>'
+
+
+def _text(text: str, limit: int = 0) -> str:
+    shown = text if not limit or len(text) <= limit else text[: limit - 1].rstrip() + "…"
+    return escape("".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in shown))
+
+
+def _about(browser: Browser, wanted: Wanted) -> str:
+    """What this run is, and how it went, in figures."""
+    config: dict[str, Any] = browser.run.get("config") or {}
+    counts = browser.counts("status")
+    judged = sum(counts.get(status, 0) for status in SIGNS)
+    right = counts.get("correct", 0)
+    low, high = wilson(right, judged)
+    rows = [("model", ", ".join(browser.counts("model"))), ("strategy", ", ".join(browser.counts("strategy")))]
+    rows += [("problems", str(config.get("problems", "")))] if config.get("problems") else []
+    rows += [("traces", f"{browser.count():,}")]
+    if judged:
+        rows += [("right", f"{right:,} of {judged:,}: {right / judged:.1%} (95% interval {low:.1%} to {high:.1%})")]
+    others = [f"{count:,} {WORDS.get(name, name)}" for name, count in counts.items() if name != "correct"]
+    rows += [("not", ", ".join(others))] if others else []
+    shown = browser.count(wanted)
+    rows += [("shown here", f"{shown:,}")] if shown != browser.count() else []
+    facts = "".join(f"<dt>{name}</dt><dd>{_text(value)}</dd>" for name, value in rows if value)
+    return f"<section><dl>{facts}</dl>{''.join(_figures(browser))}</section>"
+
+
+def _figures(browser: Browser) -> Iterator[str]:
+    groups = browser.tally("model", "strategy")
+    if len(groups) > 1:
+        shares = {" · ".join(tally.group): _share(tally) for tally in groups}
+        yield _figure(bars(shares, name="groups"), "Share right, with 95% intervals")
+    families: dict[str, list[Point]] = {}
+    for tally in browser.tally("family", "difficulty"):
+        family, difficulty = tally.group
+        families.setdefault(family or "problems", []).append(Point(difficulty, *_share(tally)))
+    several = {family: points for family, points in families.items() if len(points) > 1}
+    if several:
+        drawn = lines(several, "difficulty", "share right", name="sizes")
+        yield _figure(drawn, "Share right by difficulty, with 95% intervals")
+
+
+def _share(tally: Tally) -> tuple[float, float, float]:
+    return tally.right / tally.traces, *wilson(tally.right, tally.traces)
+
+
+def _figure(svg: str, caption: str) -> str:
+    return f'<figure role="img" aria-label="{escape(caption)}">{svg}<figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _filter() -> str:
+    """Buttons that hide traces; they come before what they filter, so that CSS alone can do it."""
+    radios = "".join(
+        f'<input type="radio" name="show" id="show-{kind}"{" checked" if kind == "all" else ""}>'
+        f'<label for="show-{kind}">{word}</label>'
+        for kind, word in _KINDS
+    )
+    return f"<fieldset><legend>Show</legend>{radios}</fieldset>"
+
+
+def _links(file: Path, number: int, more: bool) -> str:
+    if number == 1 and not more:
+        return ""
+    places = [("first page", 1)] if number > 2 else []
+    places += [("previous page", number - 1)] if number > 1 else []
+    places += [("next page", number + 1)] if more else []
+    links = (f'<a href="{escape(_page_file(file, place).name)}">{word}</a>' for word, place in places)
+    return f'<nav aria-label="pages"><b>Page {number}</b> {" ".join(links)}</nav>'
+
+
+def _whole(browser: Browser, body: str) -> str:
+    title = escape(browser.path.resolve().name)
+    return (
+        f"{HEAD}<title>{title}</title>\n<style>{STYLE}{_OWN_STYLE}</style>\n</head>\n"
+        f"<body>\n<main>\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+_OWN_STYLE = """
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margin: 0 0 12px; }
+dt { color: var(--quiet); }
+dd { margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
+summary { cursor: pointer; }
+.trace { background: var(--card); border: 1px solid var(--line); border-radius: 10px; margin: 0 0 8px; }
+.trace > summary { display: grid; grid-template-columns: 1.4em 1fr; gap: 0 6px; padding: 10px 14px; list-style: none; }
+.trace > summary::-webkit-details-marker { display: none; }
+.trace > :not(summary) { margin-left: 14px; margin-right: 14px; }
+.trace[open] > summary { border-bottom: 1px solid var(--line); margin-bottom: 12px; }
+.what { overflow-wrap: anywhere; }
+.facts { color: var(--quiet); font-size: 0.85rem; overflow-wrap: anywhere; }
+.trace > summary .facts { grid-column: 2; }
+.sign { font-weight: 700; }
+.sign.correct { color: var(--good); }
+.sign.incorrect, .sign.other { color: var(--bad); }
+.step { border-left: 3px solid var(--line); padding: 2px 0 2px 12px; margin: 0 0 10px; }
+.step:target { border-left-color: var(--accent); }
+.step pre { margin: 6px 0; }
+.asked, .side { font-size: 0.9rem; color: var(--quiet); margin: 4px 0; }
+.side { border-left: 3px solid var(--accent); padding-left: 10px; }
+h3, h4 { font-size: 0.95rem; margin: 10px 0 6px; }
+h4 { color: var(--quiet); font-weight: 600; }
+fieldset { border: 0; padding: 0; margin: 0 0 12px; display: flex; flex-wrap: wrap; gap: 6px; }
+legend { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+fieldset input { position: absolute; opacity: 0; }
+fieldset label { border: 1px solid var(--line); background: var(--card); border-radius: 999px; padding: 4px 12px;
+  cursor: pointer; }
+fieldset input:checked + label { border-color: var(--accent); color: var(--accent); font-weight: 600; }
+fieldset input:focus-visible + label { outline: 2px solid var(--accent); outline-offset: 2px; }
+main:has(#show-correct:checked) .trace:not(.correct), main:has(#show-incorrect:checked) .trace:not(.incorrect),
+main:has(#show-no_answer:checked) .trace:not(.no_answer), main:has(#show-other:checked) .trace:not(.other) {
+  display: none; }
+nav { margin: 0 0 12px; display: flex; flex-wrap: wrap; gap: 8px; }
+a { color: var(--accent); }
+.tree { display: block; height: auto; }
+.tree path { stroke: var(--line); stroke-width: 1.5; fill: none; }
+.tree path.way { stroke: var(--accent); stroke-width: 2.5; }
+.tree rect { fill: var(--accent); }
+.tree circle { fill: var(--good); stroke: var(--quiet); stroke-width: 1; }
+.tree circle.way { stroke: var(--accent); stroke-width: 2.5; }
+.tree text { font-size: 8px; text-anchor: middle; fill: var(--quiet); }
+@media print { body { background: none; } fieldset, nav { display: none; } .trace, .step { break-inside: avoid-page; }
+  details::details-content { content-visibility: visible; display: block; height: auto; } }
+"""
