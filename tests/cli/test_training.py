@@ -92,8 +92,8 @@ class TestTraining:
         assert piped[3]["problems"] == 2
         assert piped[4]["spec"] == f"prm:{shell.folder / 'again'}"
         wrong = shell.strawberry("train-prm", *common, "--labels", "sofd", "--out", shell.folder / "more")
-        assert wrong.code == 1
-        assert "--labels does not fit" in wrong.err
+        assert wrong.code == 2
+        assert "of --labels does not fit: choose 'soft' or 'hard'" in wrong.err
 
     def test_a_loop_over_a_remote_student_is_refused_before_anything_is_made(self, shell: Shell) -> None:
         out = shell.folder / "loop"
