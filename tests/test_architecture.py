@@ -32,8 +32,8 @@ ORDER = [
     "training",
     "evaluation",
     "bootstrap",
-    "ui",
     "doctor",
+    "ui",
     "cli",
     "__main__",
 ]

@@ -252,4 +252,4 @@ class Run:
 
     def _document(self) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(self.config.model_dump_json())
-        return {**config, "options": self.strategy.model_dump(), "versions": versions(self.config)}
+        return {**config, "options": self.strategy.model_dump(), "versions": versions(self.config), "total": self.total}

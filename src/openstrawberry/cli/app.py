@@ -11,7 +11,7 @@ import sys
 import typer
 
 from openstrawberry import __version__
-from openstrawberry.cli import ask, bootstrap, doctor, evaluate, generate, problems, select, training, verify, view
+from openstrawberry.cli import ask, bootstrap, doctor, evaluate, generate, problems, select, training, ui, verify, view
 from openstrawberry.errors import Interrupted, OutputError, StrawberryError
 
 SET_UP_ERROR, SOME_FAILED, INTERRUPTED = 1, 3, 130
@@ -34,6 +34,7 @@ app.command("train-sft")(training.sft)
 app.command("bootstrap")(bootstrap.command)
 app.command("eval")(evaluate.command)
 app.command("view")(view.command)
+app.command("ui")(ui.command)
 app.command("doctor")(doctor.command)
 
 

@@ -1,0 +1,1 @@
+"""The three pages: ask and watch, look through runs, compare."""

@@ -1,0 +1,195 @@
+"""Runs: every run directory, its traces by filter and page, one trace to be read, a second one beside it."""
+
+import math
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+import streamlit as st
+
+from openstrawberry.errors import StrawberryError
+from openstrawberry.stats import wilson
+from openstrawberry.store.browsing import Browser, Order, Row, Wanted
+from openstrawberry.trace import OWED
+from openstrawberry.ui.frame import Place
+from openstrawberry.ui.looks import count, dollars, figures, plain, put, say, table
+from openstrawberry.ui.pages.reader import show_trace
+from openstrawberry.ui.reading import SIGNS, WORDS
+from openstrawberry.ui.shelves import Listed, listed, run_folders
+
+PER_PAGE = 12
+SHOWN = 12  # runs in the overview
+EVERY = 2.0  # seconds between two looks at runs that go on
+ORDERS = {"file": "as they came", "turns": "most turns", "seconds": "longest", "cost": "dearest", "problem": "by problem"}
+NAMES = {**WORDS, "error": "error"}
+
+
+def page(place: Place) -> None:
+    """Draws it."""
+    st.title("Runs")
+    folders = run_folders(place.home)
+    if not folders:
+        say(f"There is no run in {place.home} yet: ask something, or make one with `strawberry generate`.", "note")
+        return
+    _overview(folders[:SHOWN], place.home)
+    names = {str(path.relative_to(place.home)): path for path in folders}
+    name = st.selectbox("Run", list(names), key="run", format_func=plain)
+    try:
+        with Browser(names[name]) as browser:
+            _run(browser, names[name], folders)
+    except StrawberryError as error:
+        say(str(error))
+
+
+def _overview(folders: list[Path], home: Path) -> None:
+    """The newest runs, and how those that go on come along."""
+    runs = _listed(folders)
+
+    def draw() -> None:
+        rows = (_line(run, home) for run in _listed(folders))
+        table(("run", "model", "strategy", "", "traces", "right"), rows, words=4)
+
+    with st.expander(f"The newest {len(runs)} of all runs" if len(runs) == SHOWN else "All runs", expanded=False):
+        st.fragment(draw, run_every=EVERY if any(run.live for run in runs) else None)()
+
+
+def _listed(folders: list[Path]) -> list[Listed]:
+    found = []
+    for folder in folders:
+        try:
+            found.append(listed(folder))
+        except StrawberryError:  # damaged, or gone since: the others are still worth a look
+            continue
+    return found
+
+
+def _line(run: Listed, home: Path) -> tuple[str, ...]:
+    of = f" of {run.expected:,}" if run.expected else ""
+    right = f"{run.right / run.judged:.0%}" if run.judged else ""
+    return (_when(run), run.model, run.strategy, run.state, f"{run.traces:,}{of}", right)
+
+
+def _when(run: Listed) -> str:
+    try:
+        return datetime.fromisoformat(run.created).astimezone().strftime("%d %b %H:%M")
+    except ValueError:
+        return run.path.name
+
+
+def _run(browser: Browser, path: Path, folders: list[Path]) -> None:
+    run = listed(path)
+    low, high = wilson(run.right, run.judged) if run.judged else (0.0, 0.0)
+    share = f"{run.right / run.judged:.0%}" if run.judged else "–"
+    between = f"right ({low:.0%} to {high:.0%})" if run.judged else "right"
+    tallies = browser.tally("model")
+    cost = sum(each.cost for each in tallies) if all(each.cost >= 0 for each in tallies) else None
+    figures([
+        ("traces", f"{run.traces:,}"),
+        (between, share),
+        ("tokens out", count(sum(each.output for each in tallies))),
+        ("cost", dollars(cost)),
+        (run.state, f"{run.share:.0%}" if run.expected else "✓" if run.finished else "…"),
+    ])  # fmt: skip
+    wanted, order = _filters(browser)
+    total = browser.count(wanted)
+    pages = max(1, math.ceil(total / PER_PAGE))
+    at = min(int(st.session_state.get("page", 0)), pages - 1)
+    if not total:
+        say("No trace fits: take away a filter.", "note")
+        return
+    rows = browser.page(wanted, start=at * PER_PAGE, size=PER_PAGE, order=order)
+    left, right = st.columns([2, 3])
+    with left:
+        _list(rows, at, pages, total)
+    with right:
+        _read(browser, rows, folders)
+
+
+def _filters(browser: Browser) -> tuple[Wanted, Order]:
+    statuses = browser.counts("status")
+    found = {NAMES[status]: status for status in NAMES if statuses.get(status)}
+    if set(browser.counts("stop")) & OWED:
+        found["error"] = "error"
+    models, strategies = list(browser.counts("model")), list(browser.counts("strategy"))
+    chosen = st.pills("Show only", list(found), selection_mode="multi", key="filter-status", on_change=_first_page) or []
+    with st.expander("More filters"):
+        words = st.text_input("Question or answer holds", key="filter-text", on_change=_first_page)
+        one, two, three, four, five = st.columns(5)
+        model = one.multiselect("Model", models, key="filter-model", on_change=_first_page, format_func=plain)
+        strategy = two.multiselect("Strategy", strategies, key="filter-strategy", on_change=_first_page)
+        least = three.number_input("Turns from", 0, None, None, key="filter-least", on_change=_first_page)
+        most = four.number_input("Turns to", 0, None, None, key="filter-most", on_change=_first_page)
+        order = five.selectbox("Order", list(ORDERS), format_func=ORDERS.__getitem__, key="filter-order")
+    verdicts = tuple(found[name] for name in chosen if found[name] != "error")
+    stops = tuple(OWED) if "error" in chosen else ()
+    wanted = Wanted(verdicts, stops, tuple(model), tuple(strategy), "", least, most, words.strip())
+    return wanted, cast(Order, order)
+
+
+def _first_page() -> None:
+    st.session_state["page"] = 0
+    st.session_state.pop("trace", None)
+
+
+def _list(rows: list[Row], at: int, pages: int, total: int) -> None:
+    reading = st.session_state.get("trace")
+    with st.container(key="list", gap="small"):
+        for row in rows:
+            st.button(
+                plain(told(row), 120), key=f"open-{row.id}", width="stretch", on_click=_open, args=(row.id,),
+                type="primary" if row.id == reading else "secondary",
+            )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Back", disabled=at == 0, on_click=_turn, args=(at - 1,), key="back")
+        st.text(f"{at * PER_PAGE + 1:,} to {at * PER_PAGE + len(rows):,} of {total:,}")
+        st.button("Next", disabled=at + 1 >= pages, on_click=_turn, args=(at + 1,), key="next")
+
+
+def told(row: Row) -> str:
+    """A trace in a line: its verdict, the question, the answer, the turns."""
+    sign = "!" if row.stop in OWED else SIGNS.get(row.status, "?")
+    question = " ".join(row.question.split())
+    question = question if len(question) <= 60 else question[:59].rstrip() + "…"
+    answer = " ".join(row.answer.split())[:24] or "no answer"
+    return f"{sign} {question} → {answer} · {row.turns:,} turns"
+
+
+def _turn(to: int) -> None:
+    st.session_state["page"] = to
+    st.session_state.pop("trace", None)
+
+
+def _open(trace_id: str) -> None:
+    st.session_state["trace"] = trace_id
+    st.session_state.pop("beside", None)
+
+
+def _read(browser: Browser, rows: list[Row], folders: list[Path]) -> None:
+    row = browser.find(st.session_state.get("trace") or rows[0].id) or rows[0]
+    trace = browser.read(row)
+    others = [other for other in browser.page(Wanted(problem=row.problem), size=200) if other.id != row.id]
+    elsewhere = st.session_state.get("beside-run")
+    if elsewhere:
+        with Browser(Path(elsewhere)) as second:
+            others = second.page(Wanted(problem=row.problem), size=200)
+    by_id = {other.id: other for other in others}
+    with st.expander("Compare with another trace of this problem"):
+        runs = {str(path): path.name for path in folders if path != browser.path}
+        st.selectbox("From", [None, *runs], key="beside-run",
+                     format_func=lambda name: plain(runs[name]) if name else "this run")  # fmt: skip
+        if by_id:
+            beside = st.selectbox("Trace", [None, *by_id], key="beside", format_func=lambda each: (
+                plain(told(by_id[each]), 100) if each else "none"))  # fmt: skip
+        else:
+            beside = None
+            put('<p class="quiet">There is no other trace of this problem here.</p>')
+    if beside is None:
+        show_trace(trace, "one")
+        return
+    with Browser(Path(elsewhere) if elsewhere else browser.path) as second:
+        other = second.read(by_id[beside])
+    one, two = st.columns(2)
+    with one:
+        show_trace(trace, "one")
+    with two:
+        show_trace(other, "two")
