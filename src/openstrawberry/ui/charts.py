@@ -13,7 +13,7 @@ from openstrawberry.ui.tree import dots
 ACCENT, LINE, GOOD, QUIET = "#c9223c", "#d9dcdf", "#12704a", "#5d6469"
 PICKED = "node"  # the selection in `tree_chart`: {"index": place in the trace}
 _SCALE = alt.Scale(range=list(COLOURS))
-_LEGEND = alt.Legend(orient="bottom", columns=1, labelLimit=320, title=None)
+_LEGEND = alt.Legend(orient="bottom", columns=1, labelLimit=320, title=None, symbolOpacity=1)
 
 
 def tree_chart(trace: Trace) -> alt.LayerChart:
@@ -81,9 +81,9 @@ def _dotted(rows: list[dict[str, Any]], what: str, joined: bool) -> alt.LayerCha
     colour = alt.Color("who:N", scale=_SCALE, legend=_LEGEND)
     told = [alt.Tooltip("who:N", title="who"), alt.Tooltip("x:Q", title=what), alt.Tooltip("share:Q", format=".1%"),
             alt.Tooltip("low:Q", format=".1%"), alt.Tooltip("high:Q", format=".1%")]  # fmt: skip
-    bars = base.mark_rule(strokeWidth=2, opacity=0.6).encode(x=x, y=alt.Y("low:Q", title="share right"), y2="high:Q", color=colour)
+    bars = base.mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q", title="share right"), y2="high:Q", color=colour)
     points = base.mark_point(filled=True, size=90, opacity=1).encode(x=x, y=y, color=colour, tooltip=told)
     layers = [bars, points]
     if joined:
         layers.insert(0, base.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour))
-    return alt.layer(*layers).properties(height=340)
+    return alt.layer(*layers).properties(height=380)

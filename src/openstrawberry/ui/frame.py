@@ -31,7 +31,7 @@ class Place:
 
 def show(place: Place) -> None:
     """Draws the page that is looked at."""
-    from openstrawberry.ui.pages import ask, compare, runs
+    from openstrawberry.ui.views import ask, compare, runs
 
     st.set_page_config(page_title="strawberry", page_icon="🍓", layout="wide", initial_sidebar_state="collapsed")
     st.html(f"<style>{STYLE}</style>")
@@ -42,7 +42,12 @@ def show(place: Place) -> None:
         st.Page(lambda: runs.page(place), title="Runs", url_path="runs"),
         st.Page(lambda: compare.page(place), title="Compare", url_path="compare"),
     ]
-    st.navigation(pages, position="top").run()
+    chosen = st.navigation(pages, position="hidden")
+    with st.container(horizontal=True, vertical_alignment="center", key="top", gap="small"):
+        st.html('<span class="brand">strawberry</span>', width="content")
+        for page in pages:
+            st.page_link(page, width="content")
+    chosen.run()
 
 
 def own_folder() -> Path:

@@ -11,8 +11,8 @@ from openstrawberry.ui.markup import TRACE_STYLE, text
 STYLE = f"""
 :root {{ --page: #f6f6f4; --card: #ffffff; --ink: #1d1f21; --quiet: #5d6469; --line: #d9dcdf; --good: #12704a;
   --bad: #b3261e; --accent: #c9223c; }}
-.stMainBlockContainer {{ max-width: 1120px; padding: 4.5rem 1.5rem 4rem; margin: 0 auto; }}
-@media (max-width: 640px) {{ .stMainBlockContainer {{ padding: 4rem 0.9rem 3rem; }} }}
+.stMainBlockContainer {{ max-width: 1120px; padding: 1.2rem 1.5rem 4rem; margin: 0 auto; }}
+@media (max-width: 640px) {{ .stMainBlockContainer {{ padding: 0.8rem 0.9rem 3rem; }} }}
 h1 {{ font-size: 1.7rem !important; padding: 0 0 0.4rem !important; letter-spacing: -0.01em; }}
 .berry {{ color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere;
   {TRACE_STYLE}
@@ -44,12 +44,20 @@ h1 {{ font-size: 1.7rem !important; padding: 0 0 0.4rem !important; letter-spaci
   th {{ color: var(--quiet); font-weight: 600; }}
   .number {{ text-align: right; white-space: nowrap; }}
   .card {{ background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 18px; }}
-  .card dl {{ margin: 0; }}
+  .card dl {{ margin: 0; padding: 0; }} .card dd, .card dt {{ margin: 0; padding: 0; }}
+  .steps {{ display: grid; gap: 8px; }}
+  h3 {{ font-size: 1rem; font-weight: 650; margin: 14px 0 2px; padding: 0; }}
   .bar {{ display: grid; grid-template-columns: minmax(4em, max-content) 1fr max-content; gap: 4px 12px;
     align-items: center; }}
   .bar i {{ display: block; height: 12px; border-radius: 6px; background: var(--quiet); min-width: 4px; }}
   .bar i.correct {{ background: var(--good); }} .bar i.incorrect {{ background: var(--bad); }}
 }}
+.stAppHeader {{ display: none; }}
+.st-key-top {{ border-bottom: 1px solid var(--line); padding-bottom: 6px; }}
+.brand {{ font: 700 1.05rem/1.5 system-ui, sans-serif; color: var(--accent); margin-right: 10px; }}
+@media (max-width: 640px) {{ .berry table {{ font-size: 0.8rem; }} .berry th, .berry td {{ padding-right: 8px; }}
+  .berry .card {{ padding: 12px; }} .berry .figures b {{ font-size: 1rem; }} }}
+.stMultiSelect [data-baseweb="tag"] {{ background: var(--line); color: var(--ink); }}
 .st-key-list button {{ justify-content: flex-start; text-align: left; }}
 .st-key-list button p {{ overflow-wrap: anywhere; text-align: left; }}
 .st-key-list button > div {{ justify-content: flex-start; }}
@@ -64,9 +72,13 @@ def put(html: str) -> None:
 
 def plain(given: str, limit: int = 0) -> str:
     """Text for a label of streamlit's, which reads Markdown: shown as it is, on one line, nothing loaded."""
+    return _MARKS.sub(r"\\\1", short(given, limit or len(given)))
+
+
+def short(given: str, limit: int = 80) -> str:
+    """Text on one line, for the widgets that read no Markdown (choices in a list)."""
     words = " ".join(given.split())
-    cut = words if not limit or len(words) <= limit else words[: limit - 1].rstrip() + "…"
-    return _MARKS.sub(r"\\\1", cut)
+    return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
 
 
 def say(given: str, kind: str = "error") -> None:
@@ -91,14 +103,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) 
 
 
 def dollars(amount: float | None) -> str:
-    """An amount of money; small ones with more digits."""
+    """An amount of money, small ones with more digits; a question mark where it is unknown."""
     if amount is None or amount < 0:
-        return "unknown"
+        return "?"
     return "$0" if amount == 0 else f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}"
 
 
 def count(number: int | None) -> str:
-    """A number of tokens; unknown where nobody said."""
-    return "unknown" if number is None or number < 0 else f"{number:,}"
+    """A number of tokens; a question mark where nobody said."""
+    return "?" if number is None or number < 0 else f"{number:,}"
 
 

@@ -76,6 +76,7 @@ def options_for(host: str, port: int) -> dict[str, Any]:
         "client.showErrorDetails": "none",
         "logger.hideWelcomeMessage": True,
         "runner.magicEnabled": False,
+        "global.disableWidgetStateDuplicationWarning": True,
         **{f"theme.{name}": value for name, value in _LOOKS.items()},
     }
     return {name.replace(".", "_"): value for name, value in options.items()}

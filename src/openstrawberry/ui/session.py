@@ -141,6 +141,7 @@ class _Worker:
         self.orders.put(None)
 
     def _main(self) -> None:
+        failure = ""
         with asyncio.Runner() as runner:
             asking: Asking | None = None
             try:
@@ -150,12 +151,14 @@ class _Worker:
                 while (order := self.orders.get()) is not None:
                     self._settle(runner.run(self._round(asking, order)))
             except StrawberryError as error:
-                self._settle("failed", str(error))
+                failure = str(error)
             except Exception as error:  # the boundary of this thread: a page must not wait for ever
-                self._settle("failed", f"{type(error).__name__}: {error}. Ask again.")
+                failure = f"{type(error).__name__}: {error}. Ask again."
             finally:
                 if asking is not None:
                     runner.run(asking.close())
+        if failure:  # told last: what was begun for nothing is taken away by now
+            self._settle("failed", failure)
 
     def _settle(self, state: State, error: str = "") -> None:
         with self._lock:

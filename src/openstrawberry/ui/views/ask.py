@@ -18,7 +18,7 @@ from openstrawberry.ui.choices import (
 )
 from openstrawberry.ui.frame import Place
 from openstrawberry.ui.looks import plain, say
-from openstrawberry.ui.pages.talk import draw, draw_end
+from openstrawberry.ui.views.talk import draw, draw_end
 from openstrawberry.ui.session import Conversation
 
 QUESTION = "How many r's are in strawberry?"
@@ -28,7 +28,7 @@ EVERY = 0.4  # seconds between two looks at a conversation
 
 def page(place: Place) -> None:
     """Draws it."""
-    st.title("Ask, and watch it think")
+    st.title("Ask")
     talk: Conversation | None = st.session_state.get("talk")
     if talk is None:
         _form(place)

@@ -10,14 +10,14 @@ import streamlit as st
 from openstrawberry.errors import StrawberryError
 from openstrawberry.stats import wilson
 from openstrawberry.store.browsing import Browser, Order, Row, Wanted
-from openstrawberry.trace import OWED
+from openstrawberry.trace import OWED, Trace
 from openstrawberry.ui.frame import Place
 from openstrawberry.ui.looks import count, dollars, figures, plain, put, say, table
-from openstrawberry.ui.pages.reader import show_trace
+from openstrawberry.ui.views.reader import show_trace
 from openstrawberry.ui.reading import SIGNS, WORDS
 from openstrawberry.ui.shelves import Listed, listed, run_folders
 
-PER_PAGE = 12
+PER_PAGE = 8
 SHOWN = 12  # runs in the overview
 EVERY = 2.0  # seconds between two looks at runs that go on
 ORDERS = {"file": "as they came", "turns": "most turns", "seconds": "longest", "cost": "dearest", "problem": "by problem"}
@@ -33,7 +33,7 @@ def page(place: Place) -> None:
         return
     _overview(folders[:SHOWN], place.home)
     names = {str(path.relative_to(place.home)): path for path in folders}
-    name = st.selectbox("Run", list(names), key="run", format_func=plain)
+    name = st.selectbox("Run", list(names), key="run")
     try:
         with Browser(names[name]) as browser:
             _run(browser, names[name], folders)
@@ -88,7 +88,7 @@ def _run(browser: Browser, path: Path, folders: list[Path]) -> None:
         (between, share),
         ("tokens out", count(sum(each.output for each in tallies))),
         ("cost", dollars(cost)),
-        (run.state, f"{run.share:.0%}" if run.expected else "✓" if run.finished else "…"),
+        *([(run.state, f"{run.share:.0%}")] if run.expected and run.share < 1 else []),
     ])  # fmt: skip
     wanted, order = _filters(browser)
     total = browser.count(wanted)
@@ -98,11 +98,20 @@ def _run(browser: Browser, path: Path, folders: list[Path]) -> None:
         say("No trace fits: take away a filter.", "note")
         return
     rows = browser.page(wanted, start=at * PER_PAGE, size=PER_PAGE, order=order)
+    row = browser.find(st.session_state.get("trace") or rows[0].id) or rows[0]
     left, right = st.columns([2, 3])
     with left:
-        _list(rows, at, pages, total)
+        _list(rows, row, at, pages, total)
     with right:
-        _read(browser, rows, folders)
+        other = _beside(browser, row, folders)
+        if other is None:
+            show_trace(browser.read(row), "one")
+    if other is not None:
+        one, two = st.columns(2)
+        with one:
+            show_trace(browser.read(row), "one")
+        with two:
+            show_trace(other, "two")
 
 
 def _filters(browser: Browser) -> tuple[Wanted, Order]:
@@ -115,7 +124,7 @@ def _filters(browser: Browser) -> tuple[Wanted, Order]:
     with st.expander("More filters"):
         words = st.text_input("Question or answer holds", key="filter-text", on_change=_first_page)
         one, two, three, four, five = st.columns(5)
-        model = one.multiselect("Model", models, key="filter-model", on_change=_first_page, format_func=plain)
+        model = one.multiselect("Model", models, key="filter-model", on_change=_first_page)
         strategy = two.multiselect("Strategy", strategies, key="filter-strategy", on_change=_first_page)
         least = three.number_input("Turns from", 0, None, None, key="filter-least", on_change=_first_page)
         most = four.number_input("Turns to", 0, None, None, key="filter-most", on_change=_first_page)
@@ -131,13 +140,12 @@ def _first_page() -> None:
     st.session_state.pop("trace", None)
 
 
-def _list(rows: list[Row], at: int, pages: int, total: int) -> None:
-    reading = st.session_state.get("trace")
+def _list(rows: list[Row], read: Row, at: int, pages: int, total: int) -> None:
     with st.container(key="list", gap="small"):
         for row in rows:
             st.button(
                 plain(told(row), 120), key=f"open-{row.id}", width="stretch", on_click=_open, args=(row.id,),
-                type="primary" if row.id == reading else "secondary",
+                type="primary" if row.id == read.id else "secondary",
             )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Back", disabled=at == 0, on_click=_turn, args=(at - 1,), key="back")
@@ -164,32 +172,21 @@ def _open(trace_id: str) -> None:
     st.session_state.pop("beside", None)
 
 
-def _read(browser: Browser, rows: list[Row], folders: list[Path]) -> None:
-    row = browser.find(st.session_state.get("trace") or rows[0].id) or rows[0]
-    trace = browser.read(row)
-    others = [other for other in browser.page(Wanted(problem=row.problem), size=200) if other.id != row.id]
-    elsewhere = st.session_state.get("beside-run")
-    if elsewhere:
-        with Browser(Path(elsewhere)) as second:
-            others = second.page(Wanted(problem=row.problem), size=200)
-    by_id = {other.id: other for other in others}
+def _beside(browser: Browser, row: Row, folders: list[Path]) -> Trace | None:
+    """A second trace of the same problem, of this run or another; one with the other verdict is offered first."""
+    runs = {str(path): path.name for path in folders if path != browser.path}
     with st.expander("Compare with another trace of this problem"):
-        runs = {str(path): path.name for path in folders if path != browser.path}
-        st.selectbox("From", [None, *runs], key="beside-run",
-                     format_func=lambda name: plain(runs[name]) if name else "this run")  # fmt: skip
-        if by_id:
-            beside = st.selectbox("Trace", [None, *by_id], key="beside", format_func=lambda each: (
-                plain(told(by_id[each]), 100) if each else "none"))  # fmt: skip
-        else:
-            beside = None
-            put('<p class="quiet">There is no other trace of this problem here.</p>')
-    if beside is None:
-        show_trace(trace, "one")
-        return
-    with Browser(Path(elsewhere) if elsewhere else browser.path) as second:
-        other = second.read(by_id[beside])
-    one, two = st.columns(2)
-    with one:
-        show_trace(trace, "one")
-    with two:
-        show_trace(other, "two")
+        elsewhere = st.selectbox(
+            "From", [None, *runs], key="beside-run", format_func=lambda name: runs[name] if name else "this run"
+        )
+        with Browser(Path(elsewhere) if elsewhere else browser.path) as second:
+            found = second.page(Wanted(problem=row.problem), size=200)
+            others = {other.id: other for other in found if elsewhere or other.id != row.id}
+            if not others:
+                put('<p class="quiet">There is no other trace of this problem there.</p>')
+                return None
+            names = sorted(others, key=lambda each: others[each].status == row.status)
+            beside = st.selectbox(
+                "Trace", [None, *names], key="beside", format_func=lambda each: told(others[each]) if each else "none"
+            )
+            return second.read(others[beside]) if beside else None

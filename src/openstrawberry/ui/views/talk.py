@@ -5,9 +5,9 @@ import time
 import streamlit as st
 
 from openstrawberry.trace import Trace
-from openstrawberry.ui.looks import count, dollars, figures, plain, put, say
+from openstrawberry.ui.looks import count, dollars, figures, put, say, short
 from openstrawberry.ui.markup import folded, step_html, text
-from openstrawberry.ui.pages.reader import show_tree
+from openstrawberry.ui.views.reader import show_tree
 from openstrawberry.ui.reading import read
 from openstrawberry.ui.session import Conversation, View
 from openstrawberry.ui.transcript import Block, Lane, Votes, spread, winner
@@ -22,9 +22,9 @@ def draw(talk: Conversation, view: View) -> None:
     sums = view.totals
     figures([
         ("replies", f"{sums.replies:,}"),
-        ("tokens in", count(sums.input)),
-        ("from cache", count(sums.cached)),
-        ("tokens out", count(sums.output)),
+        ("tokens in", count(sums.input) if sums.replies else "0"),
+        ("from cache", count(sums.cached) if sums.replies else "0"),
+        ("tokens out", count(sums.output) if sums.replies else "0"),
         ("cost", dollars(sums.dollars) if sums.replies else "$0"),
         ("seconds", f"{view.seconds:.1f}"),
     ])  # fmt: skip
@@ -105,7 +105,7 @@ def _pick(lanes: list[Lane]) -> None:
 
     def name(sample: int) -> str:
         trace = by_sample[sample].trace
-        return plain(f"{sample + 1} {read(trace).sign}" if trace else f"{sample + 1} …")
+        return f"{sample + 1} {read(trace).sign} {short(trace.answer, 40)}" if trace else f"{sample + 1} …"
 
     st.selectbox("Trace", sorted(by_sample), format_func=name, key="sample")
 

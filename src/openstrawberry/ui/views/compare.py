@@ -12,7 +12,8 @@ from openstrawberry.stats import wilson
 from openstrawberry.store.browsing import Browser, Tally
 from openstrawberry.ui.charts import line_chart, share_chart
 from openstrawberry.ui.frame import Place
-from openstrawberry.ui.looks import dollars, plain, put, say, table
+from openstrawberry.ui.looks import dollars, put, say, table
+from openstrawberry.ui.markup import text
 from openstrawberry.ui.shelves import loops, read_loop, run_folders
 
 TAKEN = 8  # runs that are compared unless others are chosen
@@ -27,7 +28,7 @@ def page(place: Place) -> None:
         say(f"There is nothing in {place.home} to compare yet: make runs with `strawberry generate`.", "note")
         return
     names = {str(path.relative_to(place.home)): path for path in folders}
-    chosen = st.multiselect("Runs", list(names), list(names)[:TAKEN], key="compared", format_func=plain)
+    chosen = st.multiselect("Runs", list(names), list(names)[:TAKEN], key="compared")
     groups, sizes = _collect([names[name] for name in chosen])
     if groups:
         _groups(groups)
@@ -78,7 +79,7 @@ def _groups(groups: dict[str, Tally]) -> None:
         low, high = wilson(tally.right, tally.traces)
         share, tokens = tally.right / tally.traces, tally.output / tally.traces
         cost = tally.cost / tally.traces if tally.cost >= 0 else None
-        rows.append((name, f"{tally.traces:,}", f"{share:.0%}", f"{low:.0%} to {high:.0%}", f"{tokens:,.0f}", dollars(cost)))
+        rows.append((name, f"{tally.traces:,}", f"{share:.0%} ({low:.0%} to {high:.0%})", f"{tokens:,.0f}", dollars(cost)))
         by_tokens.append((name, tally, Point(tokens, share, low, high)))
         if cost:
             by_dollars.append((name, tally, Point(cost, share, low, high)))
@@ -87,13 +88,13 @@ def _groups(groups: dict[str, Tally]) -> None:
     one.altair_chart(share_chart(by_tokens, "tokens written per trace"), theme="streamlit", width="stretch", key="tokens")
     if two is not None:
         two.altair_chart(share_chart(by_dollars, "dollars per trace"), theme="streamlit", width="stretch", key="dollars")
-    table(("model and strategy", "traces", "right", "95% interval", "tokens", "dollars"), rows)
+    table(("model and strategy", "traces", "right", "tokens", "dollars"), rows)
 
 
 def _loop(found: list[Path], home: Path) -> None:
     st.header("Rounds of a loop", divider=False)
     names = {str(path.relative_to(home)) if path != home else path.name: path for path in found}
-    name = st.selectbox("Loop", list(names), key="loop", format_func=plain)
+    name = st.selectbox("Loop", list(names), key="loop")
     try:
         loop = read_loop(names[name])
     except StrawberryError as error:
@@ -103,7 +104,7 @@ def _loop(found: list[Path], home: Path) -> None:
     families = sorted({str(score["family"]) for _, scores in kept for score in scores})
     for family in families:
         series = {label: _points(scores, family) for label, scores in kept}
-        put(f"<h3>{plain(family)}: held-out problems right, by size and round</h3>")
+        put(f"<h3>{text(family)}: held-out problems right, by size and round</h3>")
         st.altair_chart(line_chart(series, "size"), theme="streamlit", width="stretch", key=f"loop-{family}")
     header = ("size", *(label for label, _ in kept))
     table(header, _steps(kept))

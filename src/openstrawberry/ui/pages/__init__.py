@@ -1,1 +1,0 @@
-"""The three pages: ask and watch, look through runs, compare."""
