@@ -33,7 +33,7 @@ def page(place: Place) -> None:
         return
     _overview(folders[:SHOWN], place.home)
     names = {str(path.relative_to(place.home)): path for path in folders}
-    name = st.selectbox("Run", list(names), key="run")
+    name = st.selectbox("Run", list(names), key="run", on_change=_another_run)
     try:
         with Browser(names[name]) as browser:
             _run(browser, names[name], folders)
@@ -64,7 +64,7 @@ def _listed(folders: list[Path]) -> list[Listed]:
 
 
 def _line(run: Listed, home: Path) -> tuple[str, ...]:
-    of = f" of {run.expected:,}" if run.expected else ""
+    of = f" of {run.expected:,}" if run.expected > run.traces else ""
     right = f"{run.right / run.judged:.0%}" if run.judged else ""
     return (_when(run), run.model, run.strategy, run.state, f"{run.traces:,}{of}", right)
 
@@ -98,7 +98,7 @@ def _run(browser: Browser, path: Path, folders: list[Path]) -> None:
         say("No trace fits: take away a filter.", "note")
         return
     rows = browser.page(wanted, start=at * PER_PAGE, size=PER_PAGE, order=order)
-    row = browser.find(st.session_state.get("trace") or rows[0].id) or rows[0]
+    row = next((row for row in rows if row.id == st.session_state.get("trace")), rows[0])
     left, right = st.columns([2, 3])
     with left:
         _list(rows, row, at, pages, total)
@@ -133,6 +133,11 @@ def _filters(browser: Browser) -> tuple[Wanted, Order]:
     stops = tuple(OWED) if "error" in chosen else ()
     wanted = Wanted(verdicts, stops, tuple(model), tuple(strategy), "", least, most, words.strip())
     return wanted, cast(Order, order)
+
+
+def _another_run() -> None:
+    for key in ("page", "trace", "beside", "beside-run"):
+        st.session_state.pop(key, None)
 
 
 def _first_page() -> None:
