@@ -1,7 +1,7 @@
 """A real browser on a real server, for the tests marked `browser`.
 
-    OPENSTRAWBERRY_CHROMIUM=/path/to/chromium      else `chromium` or `google-chrome` on the PATH
-    OPENSTRAWBERRY_PICTURES=docs/images            where pictures go; none are taken where it is not set
+OPENSTRAWBERRY_CHROMIUM=/path/to/chromium      else `chromium` or `google-chrome` on the PATH
+OPENSTRAWBERRY_PICTURES=docs/images            where pictures go; none are taken where it is not set
 """
 
 import os

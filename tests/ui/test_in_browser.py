@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(not chromium(), reason="no chromium: name one in OPENSTRAWBERRY_CHROMIUM"),
 ]
 BAD = (
-    '<script>alert(1)</script><img src=x onerror=alert(2)> ![p](http://example.com/p.png) '
+    "<script>alert(1)</script><img src=x onerror=alert(2)> ![p](http://example.com/p.png) "
     "[l](javascript:alert(3)) <turn_title>**<img src=x onerror=alert(4)>** ![t](http://example.com/t.png)</turn_title>"
 )
 
@@ -44,7 +44,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fill(home / "chats", [make_trace(number, status=statuses[number % 3]) for number in range(30)])
     fill(home / "search", [search()[0]])
     problem = make_trace().problem.model_copy(update={"question": BAD})
-    bad = make_trace(1, text=BAD, status="incorrect").model_copy(update={"problem": problem, "answer": BAD, "model": BAD})
+    bad = make_trace(1, text=BAD, status="incorrect").model_copy(
+        update={"problem": problem, "answer": BAD, "model": BAD}
+    )
     fill(home / "harm", [bad])
     return home
 

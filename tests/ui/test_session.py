@@ -22,7 +22,9 @@ def script(folder: Path, **parts: object) -> str:
     return f"scripted:{file}"
 
 
-def talk(folder: Path, model: str, *, samples: int = 1, turns: int | None = None, answer: str | None = "3") -> Conversation:
+def talk(
+    folder: Path, model: str, *, samples: int = 1, turns: int | None = None, answer: str | None = "3"
+) -> Conversation:
     config = load_config(
         None, {"model": model, "samples": samples, "concurrency": samples, "home": folder / "traces", "set": {}}
     )

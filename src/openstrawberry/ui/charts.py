@@ -47,14 +47,18 @@ def tree_chart(trace: Trace) -> alt.LayerChart:
             x=x,
             y=y,
             size=alt.Size("visits:Q", scale=alt.Scale(range=[160, 620]), legend=None),
-            color=alt.Color("value:Q", scale=alt.Scale(range=["#e8efe9", GOOD], domain=[0, 1], clamp=True), legend=None),
+            color=alt.Color(
+                "value:Q", scale=alt.Scale(range=["#e8efe9", GOOD], domain=[0, 1], clamp=True), legend=None
+            ),
             stroke=alt.condition("datum.way", alt.value(ACCENT), alt.value(QUIET)),
             tooltip=[alt.Tooltip("title:N"), alt.Tooltip("value:Q"), alt.Tooltip("visits:Q")],
         )
         .add_params(alt.selection_point(name=PICKED, fields=["index"]))
     )
     question = alt.Chart(alt.Data(values=[{"x": middle, "y": -1}])).mark_square(size=200, color=ACCENT, opacity=1)
-    labels = alt.Chart(alt.Data(values=points)).mark_text(dy=20, fontSize=10, color=QUIET).encode(x=x, y=y, text="label:N")
+    labels = (
+        alt.Chart(alt.Data(values=points)).mark_text(dy=20, fontSize=10, color=QUIET).encode(x=x, y=y, text="label:N")
+    )
     deep = max((dot.y for dot in placed), default=0)
     height = int(min(640, 90 + 64 * (deep + 1)))
     return (lines + question.encode(x=x, y=y) + circles + labels).properties(height=height).configure_view(stroke=None)
@@ -76,7 +80,9 @@ def line_chart(series: Mapping[str, Sequence[Point]], what: str) -> alt.LayerCha
 
 def _dotted(rows: list[dict[str, Any]], what: str, joined: bool) -> alt.LayerChart:
     base = alt.Chart(alt.Data(values=rows))
-    x = alt.X("x:Q", title=what, scale=alt.Scale(zero=False, padding=16, nice=True), axis=alt.Axis(tickCount=6, grid=False))
+    x = alt.X(
+        "x:Q", title=what, scale=alt.Scale(zero=False, padding=16, nice=True), axis=alt.Axis(tickCount=6, grid=False)
+    )
     y = alt.Y("share:Q", title="share right", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=5))
     colour = alt.Color("who:N", scale=_SCALE, legend=_LEGEND)
     told = [alt.Tooltip("who:N", title="who"), alt.Tooltip("x:Q", title=what), alt.Tooltip("share:Q", format=".1%"),

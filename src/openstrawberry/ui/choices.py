@@ -1,4 +1,4 @@
-"""What the page offers to choose from: models that answer, strategies, and a strategy's options as fields to fill in."""
+"""What the page offers to choose from: models that answer, strategies, and the options of a strategy as fields."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 
-
 import streamlit as st
 
 from openstrawberry.ui.markup import TRACE_STYLE, text
@@ -36,7 +35,8 @@ h1 {{ font-size: 1.7rem !important; padding: 0 0 0.4rem !important; letter-spaci
     background: var(--card); padding: 10px 16px; }}
   .verdict b {{ font-size: 1.15rem; }}
   .verdict.correct {{ border-left-color: var(--good); }} .verdict.correct .sign {{ color: var(--good); }}
-  .verdict.incorrect, .verdict.error {{ border-left-color: var(--bad); }} .verdict.incorrect .sign {{ color: var(--bad); }}
+  .verdict.incorrect, .verdict.error {{ border-left-color: var(--bad); }}
+  .verdict.incorrect .sign {{ color: var(--bad); }}
   .wide {{ overflow-x: auto; }}
   table {{ border-collapse: collapse; width: 100%; font-size: 0.9rem; font-variant-numeric: tabular-nums; margin: 0; }}
   th, td {{ text-align: left; padding: 6px 14px 6px 0; border: 0; border-bottom: 1px solid var(--line);
@@ -88,7 +88,11 @@ def say(given: str, kind: str = "error") -> None:
 
 def figures(named: Iterable[tuple[str, str]]) -> None:
     """Numbers side by side, each with its name."""
-    put('<div class="figures">' + "".join(f"<div><b>{text(v)}</b><span>{text(n)}</span></div>" for n, v in named) + "</div>")
+    put(
+        '<div class="figures">'
+        + "".join(f"<div><b>{text(v)}</b><span>{text(n)}</span></div>" for n, v in named)
+        + "</div>"
+    )
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> None:
@@ -96,7 +100,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) 
 
     def line(tag: str, cells: Sequence[str]) -> str:
         kinds = ("" if place < words else ' class="number"' for place in range(len(cells)))
-        return "<tr>" + "".join(f"<{tag}{kind}>{text(c)}</{tag}>" for kind, c in zip(kinds, cells, strict=True)) + "</tr>"
+        return (
+            "<tr>" + "".join(f"<{tag}{kind}>{text(c)}</{tag}>" for kind, c in zip(kinds, cells, strict=True)) + "</tr>"
+        )
 
     body = "".join(line("td", row) for row in rows)
     put(f'<div class="card wide"><table><thead>{line("th", header)}</thead><tbody>{body}</tbody></table></div>')
@@ -112,5 +118,3 @@ def dollars(amount: float | None) -> str:
 def count(number: int | None) -> str:
     """A number of tokens; a question mark where nobody said."""
     return "?" if number is None or number < 0 else f"{number:,}"
-
-

@@ -106,7 +106,7 @@ class _Worker:
         self._error = ""
         self._more = False
         self._stopping = False
-        self._work: asyncio.Future[object] | None = None
+        self._work: asyncio.Future[list[Trace]] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._began, self._took = time.monotonic(), 0.0
 
@@ -178,13 +178,14 @@ class _Worker:
 
     async def _stoppable(self, runs: list[Coroutine[Any, Any, Trace]]) -> None:
         tasks = [asyncio.ensure_future(run) for run in runs]
+        work = asyncio.gather(*tasks)
         with self._lock:
             self._heard = Transcript()
-            self._loop, self._work = asyncio.get_running_loop(), asyncio.gather(*tasks)
+            self._loop, self._work = asyncio.get_running_loop(), work
             if self._stopping:
-                self._work.cancel()
+                work.cancel()
         try:
-            await self._work
+            await work
         finally:
             with self._lock:
                 self._work = None
@@ -209,4 +210,3 @@ class _Worker:
             self._heard.hear(event)
             if self._heard.whole >= self._shown.whole:  # a replay is shown once it has caught up: nothing flickers
                 self._shown = self._heard
-

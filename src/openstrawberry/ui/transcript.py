@@ -54,12 +54,11 @@ class Lane:
     @property
     def is_chat(self) -> bool:
         """Whether it has been one conversation so far: each call asked after the reply before it, by one model."""
-        before: Node | None = None
-        for block in self.blocks:
-            if block.role != "solver" or (before is not None and before not in block.after.path()):
-                return False
-            before = block.node
-        return True
+        follows = all(
+            block.node is not None and block.node in after.after.path()
+            for block, after in zip(self.blocks, self.blocks[1:], strict=False)
+        )
+        return follows and all(block.role == "solver" for block in self.blocks)
 
 
 @dataclass(frozen=True)

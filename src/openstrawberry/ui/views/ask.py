@@ -18,8 +18,8 @@ from openstrawberry.ui.choices import (
 )
 from openstrawberry.ui.frame import Place
 from openstrawberry.ui.looks import plain, say
-from openstrawberry.ui.views.talk import draw, draw_end
 from openstrawberry.ui.session import Conversation
+from openstrawberry.ui.views.talk import draw, draw_end
 
 QUESTION = "How many r's are in strawberry?"
 MORE = 10  # turns that "continue" adds unless told otherwise

@@ -79,15 +79,21 @@ def _groups(groups: dict[str, Tally]) -> None:
         low, high = wilson(tally.right, tally.traces)
         share, tokens = tally.right / tally.traces, tally.output / tally.traces
         cost = tally.cost / tally.traces if tally.cost >= 0 else None
-        rows.append((name, f"{tally.traces:,}", f"{share:.0%} ({low:.0%} to {high:.0%})", f"{tokens:,.0f}", dollars(cost)))
+        rows.append(
+            (name, f"{tally.traces:,}", f"{share:.0%} ({low:.0%} to {high:.0%})", f"{tokens:,.0f}", dollars(cost))
+        )
         by_tokens.append((name, tally, Point(tokens, share, low, high)))
         if cost:
             by_dollars.append((name, tally, Point(cost, share, low, high)))
     put("<h3>Share right against what a trace takes, with 95% intervals</h3>")
     one, two = st.columns(2) if by_dollars else (st.container(), None)
-    one.altair_chart(share_chart(by_tokens, "tokens written per trace"), theme="streamlit", width="stretch", key="tokens")
+    one.altair_chart(
+        share_chart(by_tokens, "tokens written per trace"), theme="streamlit", width="stretch", key="tokens"
+    )
     if two is not None:
-        two.altair_chart(share_chart(by_dollars, "dollars per trace"), theme="streamlit", width="stretch", key="dollars")
+        two.altair_chart(
+            share_chart(by_dollars, "dollars per trace"), theme="streamlit", width="stretch", key="dollars"
+        )
     table(("model and strategy", "traces", "right", "tokens", "dollars"), rows)
 
 
@@ -123,7 +129,10 @@ def accepted(loop: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
 
 def _points(scores: list[dict[str, Any]], family: str) -> list[Point]:
     of = [score for score in scores if score["family"] == family]
-    return [Point(_size(score["size"], place), score["share"], score["low"], score["high"]) for place, score in enumerate(of)]
+    return [
+        Point(_size(score["size"], place), score["share"], score["low"], score["high"])
+        for place, score in enumerate(of)
+    ]
 
 
 def _size(size: str, place: int) -> float:
@@ -134,9 +143,7 @@ def _steps(kept: list[tuple[str, list[dict[str, Any]]]]) -> list[tuple[str, ...]
     """Per size: the share right and the mean steps of a right trace, in every accepted round."""
     cells = {label: {(s["family"], s["size"]): s for s in scores} for label, scores in kept}
     sizes = list(dict.fromkeys(size for found in cells.values() for size in found))
-    return [
-        (" ".join(map(str, size)), *(_cell(cells[label].get(size)) for label, _ in kept)) for size in sizes
-    ]
+    return [(" ".join(map(str, size)), *(_cell(cells[label].get(size)) for label, _ in kept)) for size in sizes]
 
 
 def _cell(score: dict[str, Any] | None) -> str:
@@ -148,7 +155,11 @@ def _cell(score: dict[str, Any] | None) -> str:
 
 def _round(record: dict[str, Any]) -> tuple[str, ...]:
     attempts = record["attempts"]
-    recipes = " then ".join(str(recipe.get("method", recipe.get("kind", ""))) for recipe in attempts[-1]["trained"]) if attempts else ""
+    recipes = (
+        " then ".join(str(recipe.get("method", recipe.get("kind", ""))) for recipe in attempts[-1]["trained"])
+        if attempts
+        else ""
+    )
     trained = f"{record['pairs']['rows']:,} pairs, {record['conversations']['rows']:,} traces"
     taken = any(attempt["accepted"] for attempt in attempts)
     why = str(attempts[-1]["reason"]) if attempts else ""

@@ -30,7 +30,7 @@ def show_tree(trace: Trace, key: str) -> None:
     if not is_tree(trace):
         return
     branches = read(trace).branches
-    put(f'<h3>The search: {branches:,} replies beside the way; click one to read it</h3>')
+    put(f"<h3>The search: {branches:,} replies beside the way; click one to read it</h3>")
     event: Any = st.altair_chart(
         tree_chart(trace), key=key, on_select="rerun", selection_mode=PICKED, width="stretch", theme=None
     )
@@ -39,7 +39,11 @@ def show_tree(trace: Trace, key: str) -> None:
     if 0 <= index < len(trace.messages):
         turn = trace.messages[index]
         asked = trace.messages[turn.parent].content if turn.parent >= 0 else ""
-        put('<div class="picked">' + step_html(Step(depth(trace, index), index, turn, asked), f"{key}-picked-") + "</div>")
+        put(
+            '<div class="picked">'
+            + step_html(Step(depth(trace, index), index, turn, asked), f"{key}-picked-")
+            + "</div>"
+        )
 
 
 def depth(trace: Trace, index: int) -> int:

@@ -13,14 +13,20 @@ from openstrawberry.store.browsing import Browser, Order, Row, Wanted
 from openstrawberry.trace import OWED, Trace
 from openstrawberry.ui.frame import Place
 from openstrawberry.ui.looks import count, dollars, figures, plain, put, say, table
-from openstrawberry.ui.views.reader import show_trace
 from openstrawberry.ui.reading import SIGNS, WORDS
 from openstrawberry.ui.shelves import Listed, listed, run_folders
+from openstrawberry.ui.views.reader import show_trace
 
 PER_PAGE = 8
 SHOWN = 12  # runs in the overview
 EVERY = 2.0  # seconds between two looks at runs that go on
-ORDERS = {"file": "as they came", "turns": "most turns", "seconds": "longest", "cost": "dearest", "problem": "by problem"}
+ORDERS = {
+    "file": "as they came",
+    "turns": "most turns",
+    "seconds": "longest",
+    "cost": "dearest",
+    "problem": "by problem",
+}
 NAMES = {**WORDS, "error": "error"}
 
 
@@ -120,7 +126,9 @@ def _filters(browser: Browser) -> tuple[Wanted, Order]:
     if set(browser.counts("stop")) & OWED:
         found["error"] = "error"
     models, strategies = list(browser.counts("model")), list(browser.counts("strategy"))
-    chosen = st.pills("Show only", list(found), selection_mode="multi", key="filter-status", on_change=_first_page) or []
+    chosen = (
+        st.pills("Show only", list(found), selection_mode="multi", key="filter-status", on_change=_first_page) or []
+    )
     with st.expander("More filters"):
         words = st.text_input("Question or answer holds", key="filter-text", on_change=_first_page)
         one, two, three, four, five = st.columns(5)

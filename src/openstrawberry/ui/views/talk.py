@@ -7,10 +7,10 @@ import streamlit as st
 from openstrawberry.trace import Trace
 from openstrawberry.ui.looks import count, dollars, figures, put, say, short
 from openstrawberry.ui.markup import folded, step_html, text
-from openstrawberry.ui.views.reader import show_tree
 from openstrawberry.ui.reading import read
 from openstrawberry.ui.session import Conversation, View
 from openstrawberry.ui.transcript import Block, Lane, Votes, spread, winner
+from openstrawberry.ui.views.reader import show_tree
 
 SHOWN = 120  # steps of a long trace that are drawn; the newest
 
@@ -52,8 +52,11 @@ def _verdict(trace: Trace | None, view: View) -> None:
     reading = read(trace)
     known = f" · the right answer is {text(trace.problem.answer)}" if trace.verdict.status == "incorrect" else ""
     kind = "error" if trace.owed else trace.verdict.status
-    put(f'<div class="verdict {kind}"><b><span class="sign">{reading.sign}</span> {text(trace.answer or "No answer", 400)}'
-        f'</b> <span class="quiet">{text(reading.outcome)}{known}</span></div>')  # fmt: skip
+    answer = text(trace.answer or "No answer", 400)
+    put(
+        f'<div class="verdict {kind}"><b><span class="sign">{reading.sign}</span> {answer}</b> '
+        f'<span class="quiet">{text(reading.outcome)}{known}</span></div>'
+    )
 
 
 def draw_end(view: View) -> None:
@@ -87,10 +90,8 @@ def _spread(view: View) -> None:
 
 def _bar(vote: Votes, whole: int) -> str:
     kind = {True: "correct", False: "incorrect", None: ""}[vote.right]
-    return (
-        f'<span>{text(vote.answer, 60)}</span><span><i class="{kind}" style="width:{100 * vote.count / whole:.0f}%"></i>'
-        f"</span><span>{vote.count}</span>"
-    )
+    bar = f'<i class="{kind}" style="width:{100 * vote.count / whole:.0f}%"></i>'
+    return f"<span>{text(vote.answer, 60)}</span><span>{bar}</span><span>{vote.count}</span>"
 
 
 def _chosen(lanes: list[Lane]) -> Lane | None:
@@ -113,7 +114,11 @@ def _pick(lanes: list[Lane]) -> None:
 def _steps(lane: Lane, running: bool) -> None:
     blocks = lane.blocks if running else [block for block in lane.blocks if block.node is not None]
     if blocks and len(before := blocks[0].after.path()) > 1:
-        put(folded("what was said before", (f"<h4>{n.role}</h4><pre>{text(n.content)}</pre>" for n in before[:-1]), "asked"))
+        put(
+            folded(
+                "what was said before", (f"<h4>{n.role}</h4><pre>{text(n.content)}</pre>" for n in before[:-1]), "asked"
+            )
+        )
     if len(blocks) > SHOWN:
         put(f'<p class="quiet">The newest {SHOWN} of {len(blocks):,} steps; all of them are in Runs.</p>')
     for number, block in list(enumerate(blocks, start=1))[-SHOWN:]:
