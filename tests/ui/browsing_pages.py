@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-PATIENCE = 60_000  # milliseconds that anything may take
+PATIENCE = 40_000  # milliseconds that anything may take
 WIDE, NARROW = (1280, 900), (390, 844)
 
 
@@ -87,7 +87,7 @@ class Visit:
     def choose(self, label: str, text: str) -> None:
         """An entry of a list."""
         box = self.page.locator("[data-testid=stSelectbox]").filter(has=self.page.get_by_label(label, exact=True)).first
-        box.click()
+        box.locator("button[aria-haspopup=listbox]").click()
         self.page.get_by_role("option", name=text).first.click()
 
     def type_model(self, spec: str) -> None:

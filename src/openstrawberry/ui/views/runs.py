@@ -14,7 +14,7 @@ from openstrawberry.trace import OWED, Trace
 from openstrawberry.ui.frame import Place
 from openstrawberry.ui.looks import count, dollars, figures, plain, put, say, table
 from openstrawberry.ui.reading import SIGNS, WORDS
-from openstrawberry.ui.shelves import Listed, listed, run_folders
+from openstrawberry.ui.shelves import Counted, Listed, listed, run_folders
 from openstrawberry.ui.views.reader import show_trace
 
 PER_PAGE = 8
@@ -53,7 +53,7 @@ def _overview(folders: list[Path], home: Path) -> None:
 
     def draw() -> None:
         rows = (_line(run, home) for run in _listed(folders))
-        table(("run", "model", "strategy", "", "traces", "right"), rows, words=4)
+        table(("run", "begun", "model", "", "traces", "right"), rows, words=4)
 
     with st.expander(f"The newest {len(runs)} of all runs" if len(runs) == SHOWN else "All runs", expanded=False):
         st.fragment(draw, run_every=EVERY if any(run.live for run in runs) else None)()
@@ -70,33 +70,36 @@ def _listed(folders: list[Path]) -> list[Listed]:
 
 
 def _line(run: Listed, home: Path) -> tuple[str, ...]:
-    of = f" of {run.expected:,}" if run.expected > run.traces else ""
-    right = f"{run.right / run.judged:.0%}" if run.judged else ""
-    return (_when(run), run.model, run.strategy, run.state, f"{run.traces:,}{of}", right)
+    holds = run.holds
+    of = f" of {holds.expected:,}" if holds.expected > holds.traces else ""
+    right = f"{holds.right / holds.judged:.0%}" if holds.judged else ""
+    name = str(run.path.relative_to(home))
+    return (name, _when(holds.created), ", ".join(holds.models), run.state, f"{holds.traces:,}{of}", right)
 
 
-def _when(run: Listed) -> str:
+def _when(created: str) -> str:
     try:
-        return datetime.fromisoformat(run.created).astimezone().strftime("%d %b %H:%M")
+        return datetime.fromisoformat(created).astimezone().strftime("%d %b %H:%M")
     except ValueError:
-        return run.path.name
+        return ""
 
 
 def _run(browser: Browser, path: Path, folders: list[Path]) -> None:
     run = listed(path)
-    low, high = wilson(run.right, run.judged) if run.judged else (0.0, 0.0)
-    share = f"{run.right / run.judged:.0%}" if run.judged else "–"
-    between = f"right ({low:.0%} to {high:.0%})" if run.judged else "right"
-    tallies = browser.tally("model")
-    cost = sum(each.cost for each in tallies) if all(each.cost >= 0 for each in tallies) else None
-    figures([
-        ("traces", f"{run.traces:,}"),
-        (between, share),
-        ("tokens out", count(sum(each.output for each in tallies))),
-        ("cost", dollars(cost)),
-        *([(run.state, f"{run.share:.0%}")] if run.expected and run.share < 1 else []),
-    ])  # fmt: skip
-    wanted, order = _filters(browser)
+    holds = run.holds
+    low, high = wilson(holds.right, holds.judged) if holds.judged else (0.0, 0.0)
+    figures(
+        [
+            ("traces", f"{holds.traces:,}"),
+            (f"right ({low:.0%} to {high:.0%})", f"{holds.right / holds.judged:.0%}")
+            if holds.judged
+            else ("right", "–"),
+            ("tokens out", count(holds.output)),
+            ("cost", dollars(holds.cost)),
+            *([(run.state, f"{holds.share:.0%}")] if run.live or 0 < holds.share < 1 else []),
+        ]
+    )
+    wanted, order = _filters(holds)
     total = browser.count(wanted)
     pages = max(1, math.ceil(total / PER_PAGE))
     at = min(int(st.session_state.get("page", 0)), pages - 1)
@@ -120,12 +123,11 @@ def _run(browser: Browser, path: Path, folders: list[Path]) -> None:
             show_trace(other, "two")
 
 
-def _filters(browser: Browser) -> tuple[Wanted, Order]:
-    statuses = browser.counts("status")
-    found = {NAMES[status]: status for status in NAMES if statuses.get(status)}
-    if set(browser.counts("stop")) & OWED:
+def _filters(holds: Counted) -> tuple[Wanted, Order]:
+    found = {NAMES[status]: status for status in NAMES if holds.statuses.get(status)}
+    if set(holds.stops) & OWED:
         found["error"] = "error"
-    models, strategies = list(browser.counts("model")), list(browser.counts("strategy"))
+    models, strategies = list(holds.models), list(holds.strategies)
     chosen = (
         st.pills("Show only", list(found), selection_mode="multi", key="filter-status", on_change=_first_page) or []
     )
