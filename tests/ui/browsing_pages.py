@@ -81,14 +81,20 @@ class Visit:
         self.page.locator("h1").wait_for()
         return self
 
+    def settle(self) -> None:
+        """Waits until the page is drawn whole: nothing of what stood there before is left."""
+        self.page.locator("[data-test-script-state=notRunning]").wait_for()
+
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
 
     def choose(self, label: str, text: str) -> None:
         """An entry of a list."""
+        self.settle()
         box = self.page.locator("[data-testid=stSelectbox]").filter(has=self.page.get_by_label(label, exact=True)).first
         box.locator("button[aria-haspopup=listbox]").click()
         self.page.get_by_role("option", name=text).first.click()
+        self.settle()
 
     def type_model(self, spec: str) -> None:
         """A model that is not in the list."""

@@ -112,20 +112,23 @@ def test_it_is_stopped_goes_on_and_begins_anew_with_nothing_left(browser: Any, a
     visit.steps.nth(2).wait_for()
     visit.press("Stop")
     visit.page.get_by_role("button", name="Continue", exact=True).wait_for()
+    visit.page.locator(".verdict").filter(has_text="out of turns").wait_for()
+    visit.settle()
     stopped = visit.steps.count()
-    assert "out of turns" in visit.page.locator(".verdict").inner_text()
     assert visit.page.locator(".step.now").count() == 0
     visit.page.get_by_label("More turns").fill("2")
     visit.page.get_by_label("More turns").press("Tab")
     visit.press("Continue")
     visit.steps.nth(stopped + 1).wait_for()
     visit.page.get_by_role("button", name="Continue", exact=True).wait_for()
+    visit.settle()
     assert visit.steps.count() == stopped + 2
     with visit.page.expect_download() as kept:
         visit.press("Download the trace")
     assert len(json.loads(Path(kept.value.path()).read_text())["path"]) >= 2 * (stopped + 2)
     visit.press("New question")
     visit.page.get_by_role("button", name="Ask", exact=True).wait_for()
+    visit.settle()
     assert visit.steps.count() == 0
     assert visit.page.locator(".verdict").count() == 0
     assert "One more step" not in visit.page.locator("body").inner_text()
@@ -140,7 +143,7 @@ def test_what_a_model_writes_is_text_while_it_streams_and_after(browser: Any, ad
     _nothing_ran(visit)
     visit.open("runs")
     visit.choose("Run", "harm")
-    visit.see("alert(1)")
+    visit.page.locator("dd").filter(has_text="alert(1)").first.wait_for()
     _nothing_ran(visit)
 
 
@@ -159,6 +162,7 @@ def test_wrong_traces_are_filtered_and_paged(browser: Any, address: str) -> None
     visit.see("9 to 16 of 30")
     visit.page.get_by_role("button", name="wrong", exact=True).click()
     visit.see("1 to 8 of 10")
+    visit.settle()
     listed = visit.page.locator(".st-key-list button")
     assert {text[0] for text in listed.all_inner_texts()} == {"✗"}
     listed.nth(2).click()
