@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -92,8 +92,14 @@ class Visit:
         """An entry of a list."""
         self.settle()
         box = self.page.locator("[data-testid=stSelectbox]").filter(has=self.page.get_by_label(label, exact=True)).first
-        box.locator("button[aria-haspopup=listbox]").click()
-        self.page.get_by_role("option", name=text).first.click()
+        option = self.page.get_by_role("option", name=text).first
+        for _ in range(4):  # a list that is opened while its place still moves closes again
+            box.locator("button[aria-haspopup=listbox]").click()
+            with suppress(Exception):
+                option.wait_for(timeout=5_000)
+                break
+            self.page.keyboard.press("Escape")
+        option.click()
         self.settle()
 
     def type_model(self, spec: str) -> None:
