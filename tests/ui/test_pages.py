@@ -216,3 +216,12 @@ def test_the_rounds_of_a_loop_are_told(tmp_path: Path) -> None:
     assert "31 pairs, 8 traces" in text
     (loop / "lineage.json").write_text("[]")
     assert "is damaged" in told(page("compare", tmp_path / "traces"))
+
+
+def test_the_steps_of_a_trace_fold_to_their_titles(tmp_path: Path) -> None:
+    fill(tmp_path / "traces" / "run", search()[0])
+    app = page("runs", tmp_path / "traces")
+    assert 'class="step" open' in told(app)
+    app = well(app.toggle(key="titles-one").set_value(True).run())
+    assert 'class="step" open' not in told(app)
+    assert 'class="step"' in told(app)

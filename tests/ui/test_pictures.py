@@ -42,7 +42,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         samples = "1" if strategy == SEARCH else "3"
         command = [sys.executable, "-m", "openstrawberry", "generate", "--strategy", strategy, "--limit", "12"]
         subprocess.run(
-            [*command, "--samples", samples, "--out", home / f"berry-{strategy}"], check=True, capture_output=True
+            [*command, "--samples", samples, "--out", home / f"demo-{strategy}"], check=True, capture_output=True
         )
     with served(home) as found:
         yield found
@@ -67,7 +67,7 @@ def test_ask(browser: Any, address: str, size: tuple[int, int]) -> None:
 @SIZES
 def test_runs(browser: Any, address: str, size: tuple[int, int]) -> None:
     visit = Visit(browser, address, size).open("runs")
-    visit.choose("Run", "berry-strawberry")
+    visit.choose("Run", "demo-strawberry")
     visit.page.get_by_role("button", name="wrong", exact=True).click()
     visit.page.get_by_text("Compare with another trace").click()
     visit.choose("Trace", "✓")
@@ -80,7 +80,7 @@ def test_runs(browser: Any, address: str, size: tuple[int, int]) -> None:
 @pytest.mark.skipif(not SEARCH, reason="no search strategy here")
 def test_tree(browser: Any, address: str, size: tuple[int, int]) -> None:
     visit = Visit(browser, address, size).open("runs")
-    visit.choose("Run", f"berry-{SEARCH}")
+    visit.choose("Run", f"demo-{SEARCH}")
     dots = visit.page.locator("[data-testid=stVegaLiteChart] .mark-symbol path[aria-roledescription=circle]")
     dots.nth(2).wait_for()
     visit.page.wait_for_timeout(1000)

@@ -48,16 +48,17 @@ def given_html(reading: Reading) -> str:
     return folded("what was said before", map(_turn, reading.given), "asked") if reading.given else ""
 
 
-def step_html(step: Step, name: str, kind: str = "step") -> str:
-    """One step, unfolded: what was asked, what was thought and said, and what others said of it.
+def step_html(step: Step, name: str, kind: str = "step", unfolded: bool = True) -> str:
+    """One step: its title, and below it what was asked, what was thought and said, and what others said of it.
 
     Its id is `name` and its place in the trace, its class `kind`.
     """
     asked = _asked(step.asked) if step.asked else ""
     thought = folded("thought before", [text(step.turn.reasoning)], "asked") if step.turn.reasoning else ""
     sides = "".join(map(_side, step.sides))
+    opened = " open" if unfolded else ""
     return (
-        f'<details class="{kind}" open id="{name}{step.index}"><summary><b>{step.number}</b> {text(step.title)} '
+        f'<details class="{kind}"{opened} id="{name}{step.index}"><summary><b>{step.number}</b> {text(step.title)} '
         f'<span class="facts">{text(step.facts)}</span></summary>'
         f"{asked}{thought}<pre>{text(step.turn.content)}</pre>{sides}</details>"
     )

@@ -17,11 +17,12 @@ def show_trace(trace: Trace, key: str) -> None:
     reading = read(trace)
     put(f'<div class="card">{about_html(reading)}</div>')
     show_tree(trace, f"tree-{key}")
-    put(given_html(reading) + _steps(reading, key))
+    folded = len(reading.steps) > 1 and st.toggle("Titles only", key=f"titles-{key}")
+    put(given_html(reading) + _steps(reading, key, not folded))
 
 
-def _steps(reading: Reading, key: str) -> str:
-    shown = "".join(step_html(step, f"{key}-") for step in reading.steps)
+def _steps(reading: Reading, key: str, unfolded: bool) -> str:
+    shown = "".join(step_html(step, f"{key}-", unfolded=unfolded) for step in reading.steps)
     return f'<div class="steps">{shown}</div>' if shown else '<p class="quiet">Nothing was said.</p>'
 
 
