@@ -16,6 +16,7 @@ from tests.ui.test_reading import search
 from tests.ui.test_session import PATIENCE, endless, script
 
 testing = pytest.importorskip("streamlit.testing.v1", reason="streamlit is not installed")
+frame = pytest.importorskip("openstrawberry.ui.frame", reason="streamlit is not installed")
 
 
 def run_page(name: str, home: str, public: bool) -> None:
@@ -36,6 +37,7 @@ def page(name: str, home: Path, public: bool = False) -> Any:
     found = testing.AppTest.from_function(
         run_page, default_timeout=PATIENCE, kwargs={"name": name, "home": str(home), "public": public}
     )
+    found.session_state["findings"] = []  # nobody is looked for: these tests reach no server
     return well(found.run())
 
 
@@ -64,9 +66,8 @@ def fill(path: Path, *traces: Trace) -> None:
 def asked(tmp_path: Path, model: str, public: bool = False, **fields: Any) -> Any:
     app = page("ask", tmp_path / "traces", public)
     provider, _, name = model.partition(":")
-    state = ProviderState(provider, ("X_KEY",), False, True, "", (), True)
+    state = ProviderState(provider, ("X_KEY",), True, True, "", (), True)  # offered in public too, to see it refused
     app.session_state["findings"] = [Finding(state, "ready", (name,))] if name else []
-    app.session_state["keys"] = {"X_KEY": "k"}  # in public only somebody with a key is offered more than berry
     app = well(app.run())
     app.session_state["ask-model"] = model
     for key, value in fields.items():
@@ -225,3 +226,15 @@ def test_the_steps_of_a_trace_fold_to_their_titles(tmp_path: Path) -> None:
     app = well(app.toggle(key="titles-one").set_value(True).run())
     assert 'class="step" open' not in told(app)
     assert 'class="step"' in told(app)
+
+
+def test_the_public_page_has_berry_a_folder_for_each_visit_and_all_pages() -> None:
+    folders = set()
+    for _ in range(2):
+        app = well(
+            testing.AppTest.from_file(str(Path(frame.__file__).parent / "space.py"), default_timeout=PATIENCE).run()
+        )
+        assert app.selectbox(key="ask-model").options == ["berry"]
+        folders.add(app.session_state["folder"])
+    assert len(folders) == 2
+    assert all(folder.is_dir() for folder in folders)

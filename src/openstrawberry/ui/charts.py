@@ -81,7 +81,10 @@ def line_chart(series: Mapping[str, Sequence[Point]], what: str) -> alt.LayerCha
 def _dotted(rows: list[dict[str, Any]], what: str, joined: bool) -> alt.LayerChart:
     base = alt.Chart(alt.Data(values=rows))
     x = alt.X(
-        "x:Q", title=what, scale=alt.Scale(zero=False, padding=16, nice=True), axis=alt.Axis(tickCount=6, grid=False)
+        "x:Q",
+        title=what,
+        scale=alt.Scale(zero=not joined, padding=16, nice=True),
+        axis=alt.Axis(tickCount=6, grid=False),
     )
     y = alt.Y("share:Q", title="share right", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=5))
     colour = alt.Color("who:N", scale=_SCALE, legend=_LEGEND)

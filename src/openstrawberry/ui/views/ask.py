@@ -108,9 +108,8 @@ def _restart() -> None:
 
 
 def _models(place: Place) -> list[str]:
-    if place.public and not st.session_state.get("keys"):
-        return ["berry"]
-    return models_offered(_findings(place))
+    found = _findings(place)
+    return models_offered(one for one in found if one.provider.key_needed or not place.public)
 
 
 def _findings(place: Place) -> list[Finding]:
