@@ -4,8 +4,10 @@ import asyncio
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -224,3 +226,15 @@ def test_a_key_that_was_typed_is_never_on_the_page_again(browser: Any, address: 
     other = Visit(browser, address).open()
     other.page.get_by_text("Model settings and keys").click()
     assert other.page.get_by_text("Set for this visit").count() == 0
+
+
+def test_under_a_foreign_name_the_page_is_not_there(address: str) -> None:
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+               "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
+    told = {}
+    for name in ("127.0.0.1", "evil.example"):
+        connection = HTTPConnection(urlsplit(address).netloc, timeout=30)
+        connection.request("GET", "/_stcore/stream", headers={**upgrade, "Host": name})
+        told[name] = connection.getresponse().status
+        connection.close()
+    assert told == {"127.0.0.1": 101, "evil.example": 403}
