@@ -75,6 +75,7 @@ def options_for(host: str, port: int) -> dict[str, Any]:
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
         "logger.hideWelcomeMessage": True,
+        "logger.level": "warning",
         "runner.magicEnabled": False,
         "global.disableWidgetStateDuplicationWarning": True,
         **{f"theme.{name}": value for name, value in _LOOKS.items()},

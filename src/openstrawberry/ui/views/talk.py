@@ -5,7 +5,7 @@ import time
 import streamlit as st
 
 from openstrawberry.trace import Trace
-from openstrawberry.ui.looks import count, dollars, figures, put, say, short
+from openstrawberry.ui.looks import count, dollars, figures, put, say
 from openstrawberry.ui.markup import folded, step_html, text
 from openstrawberry.ui.reading import read
 from openstrawberry.ui.session import Conversation, View
@@ -102,13 +102,8 @@ def _chosen(lanes: list[Lane]) -> Lane | None:
 
 def _pick(lanes: list[Lane]) -> None:
     """Which of several traces is shown."""
-    by_sample = {lane.sample: lane for lane in lanes}
-
-    def name(sample: int) -> str:
-        trace = by_sample[sample].trace
-        return f"{sample + 1} {read(trace).sign} {short(trace.answer, 40)}" if trace else f"{sample + 1} …"
-
-    st.selectbox("Trace", sorted(by_sample), format_func=name, key="sample")
+    samples = [lane.sample for lane in lanes]
+    st.selectbox("Trace", samples, format_func=lambda sample: f"{sample + 1} of {len(samples)}", key="sample")
 
 
 def _steps(lane: Lane, running: bool) -> None:
