@@ -250,4 +250,5 @@ class Run:
             "command": self._command,
             "options": self.strategy.model_dump(),
             "versions": versions(self.config),
+            "total": self.total,
         }

@@ -25,6 +25,7 @@ from openstrawberry.cli import (
     problems,
     select,
     training,
+    ui,
     verify,
     view,
 )
@@ -51,6 +52,7 @@ app.command("train-sft")(training.sft)
 app.command("bootstrap")(bootstrap.command)
 app.command("eval")(evaluate.command)
 app.command("view")(view.command)
+app.command("ui")(ui.command)
 app.command("doctor")(doctor.command)
 
 
