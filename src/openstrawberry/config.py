@@ -37,6 +37,7 @@ class RunConfig(BaseModel):
     judge_model: str | None = None
     problems: str = "builtin:demo"
     strategy: str = "strawberry"
+    prm: str | None = None
     samples: int = Field(default=4, ge=1, le=10_000)
     until_decided: bool = False
     limit: int | None = Field(default=None, ge=1, le=2**62)

@@ -17,6 +17,7 @@ from openstrawberry.engine.plan import Plan
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import OutputError, ProviderError, SetupError
 from openstrawberry.models.budget import Budget
+from openstrawberry.models.prm import open_reward
 from openstrawberry.models.replies import Recorded
 from openstrawberry.models.retry import RetryPolicy
 from openstrawberry.pieces import (
@@ -79,11 +80,14 @@ class Run:
         self.skipped_rows: list[str] = []
         self.total = count_problems(config, problems, self.skipped_rows.append)
         self._emit = emit
+        self.scorer = open_reward(config.prm) if config.prm is not None else None
         self.calls = Calls(config, settings, policy, plan)
         self.verifiers = Verifiers(config.verifier or "", {"judge": self._judge}, self._warned)
         if config.verifier == "judge":
             judge_prompts(config)  # a rubric that cannot be read is found now
-        identity = identity_of(config, self.strategy, self.prompts, self.calls.identity)
+        # A scorer only where there is one, so that runs without it are still found by what they were before.
+        scored = {"prm": self.scorer.fingerprint} if self.scorer is not None else {}
+        identity = identity_of(config, self.strategy, self.prompts, {**self.calls.identity, **scored})
         digest = digest_of(identity)
         begins = bool(label) or config.fresh
         path = config.out or (None if begins else unfinished(config.home, digest, config.problems))
@@ -109,6 +113,7 @@ class Run:
             stream=stream,
             versions=json.dumps(versions(config)),
             resumed=self.directory.resumed,
+            scorer=self.scorer,
             emit=self._tell,
         )
         self._decider = Decider(Band(samples=config.samples)) if config.until_decided else None
@@ -178,6 +183,8 @@ class Run:
         try:
             for model in set(self.models.values()):
                 await model.close()
+            if self.scorer is not None:
+                await self.scorer.close()
             await self.verifiers.close()
         finally:
             await self.directory.close()

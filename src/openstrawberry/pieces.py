@@ -26,6 +26,7 @@ _SDKS = {
     "groq": "groq",
     "ollama": "ollama",
     "hf": "transformers",
+    "prm": "transformers",
     "berry": "onnxruntime",
 }
 
@@ -112,7 +113,7 @@ def count_problems(
 
 
 def identity_of(config: RunConfig, strategy: Strategy, prompts: PromptSet, models: Mapping[str, str]) -> dict[str, Any]:
-    """What a continuation of a run must share. `models`: the models, and which weights are asked (`Calls.identity`)."""
+    """What a continuation of a run must share. `models`: the models and the scorer, and which weights are asked."""
     return {
         **models,
         "strategy": strategy.name,
@@ -138,7 +139,8 @@ def versions(config: RunConfig) -> dict[str, str]:
     """Of this package, Python, and whatever talks to the model."""
     found = {"openstrawberry": __version__, "python": platform.python_version()}
     asked = (config.model, *config.roles.values())
-    for package in _packages([spec.partition(":")[0] for text in asked for spec in specs_in(text)]):
+    providers = [spec.partition(":")[0] for text in asked for spec in specs_in(text)]
+    for package in _packages([*providers, *(["prm"] if config.prm else [])]):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

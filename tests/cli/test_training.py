@@ -1,4 +1,4 @@
-"""`strawberry train-dpo`, `train-sft` and `bootstrap`, as a user meets them."""
+"""`strawberry train-dpo`, `train-sft`, `train-prm` and `bootstrap`, as a user meets them."""
 
 import json
 
@@ -38,7 +38,7 @@ class TestTraining:
         pytest.importorskip("torch", reason="needs the extra `train`")
         pytest.importorskip("trl", reason="needs the extra `train`")
 
-    @pytest.mark.parametrize("verb", ["train-dpo", "train-sft"])
+    @pytest.mark.parametrize("verb", ["train-dpo", "train-sft", "train-prm"])
     def test_a_file_of_another_shape_is_one_sentence_with_its_line(self, shell: Shell, verb: str) -> None:
         file = shell.folder / "rows.jsonl"
         file.write_text('{"question": "?"}\n')
@@ -61,6 +61,39 @@ class TestTraining:
         assert done.code == 0
         assert "What is 4 + 6?<|assistant|>⟦Left 4+6<|end|>⟧" in done.out
         assert not list(shell.folder.glob("out*"))
+
+    def test_a_dry_run_of_a_process_reward_shows_where_the_targets_stand(self, shell: Shell) -> None:
+        row = {"prompt": [{"role": "user", "content": "What is 4 + 6?"}], "completions": ["Left 4+6", "Done. Got 10"],
+               "asked": ["", "Next step?"], "labels": [True, True], "values": [0.5, 1.0]}  # fmt: skip
+        file = shell.folder / "steps.jsonl"
+        file.write_text(json.dumps({**row, "problem": "a"}) + "\n" + json.dumps({**row, "problem": "b"}) + "\n")
+        done = shell.strawberry("train-prm", file, "--model", "berry", "--out", shell.folder / "out", "--dry-run")
+        assert done.code == 0
+        assert "Left 4+6⟦<|end|>⟧<|user|>Next step?<|assistant|>Done. Got 10⟦<|end|>⟧" in done.out
+        assert not list(shell.folder.glob("out*"))
+
+    def test_a_process_reward_model_is_trained_graded_and_named(self, shell: Shell) -> None:
+        rows = [
+            {"prompt": [{"role": "user", "content": f"What is {n} + 6?"}], "completions": [f"Left {n}+{6 - bad}"],
+             "asked": [""], "labels": [not bad], "values": [float(not bad)], "problem": f"p{n}"}
+            for n in range(1, 7) for bad in (0, 1)
+        ]  # fmt: skip
+        file, out = shell.folder / "steps.jsonl", shell.folder / "out"
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        common = [file, "--model", "berry", "--labels", "hard", "--heldout", 0.4, "--steps", 2]
+        done = shell.strawberry("train-prm", *common, "--out", out)
+        assert done.code == 0
+        assert "process reward, hard labels · 8 rows" in done.out
+        assert "held out: AUC" in done.out
+        assert "4 steps of 2 problems" in done.out
+        assert f"--prm prm:{out}" in done.out
+        piped = shell.strawberry("train-prm", *common, "--out", shell.folder / "again", "--json").events
+        assert [event["event"] for event in piped] == ["start", "step", "step", "grade", "trained"]
+        assert piped[3]["problems"] == 2
+        assert piped[4]["spec"] == f"prm:{shell.folder / 'again'}"
+        wrong = shell.strawberry("train-prm", *common, "--labels", "sofd", "--out", shell.folder / "more")
+        assert wrong.code == 2
+        assert "of --labels does not fit: choose 'soft' or 'hard'" in wrong.err
 
     def test_a_loop_over_a_remote_student_is_refused_before_anything_is_made(self, shell: Shell) -> None:
         out = shell.folder / "loop"

@@ -101,6 +101,16 @@ def test_more_conversations_than_slots_all_end():
     asyncio.run(run())
 
 
+def test_where_more_conversations_wait_than_there_are_slots_each_keeps_its_cache_until_it_ends():
+    async def run() -> None:
+        async with berry() as model:
+            found = await asyncio.gather(*(game(model, i) for i in range(2 * SLOTS)))
+        later = [reply for replies in found for reply in replies[1:]]
+        assert sum(bool(reply.usage.cached_input) for reply in later) > 0.9 * len(later)
+
+    asyncio.run(run())
+
+
 def test_a_conversation_goes_on_from_the_tokens_that_were_generated():
     async def run() -> None:
         async with berry() as model:

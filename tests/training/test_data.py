@@ -10,8 +10,8 @@ from transformers import AutoTokenizer
 
 from openstrawberry.errors import SetupError
 from openstrawberry.models.providers.berry import MODEL
+from openstrawberry.models.rendering import Renderer
 from openstrawberry.training.data import Encoder, mixed, parse_mix, read_rows
-from openstrawberry.training.rendering import Renderer
 
 ASK = [{"role": "user", "content": "What is 4 + 6?\nStart with the first small step."}]
 GOOD = [{"role": "assistant", "content": "Left 4+6, carry 0, got nothing"}]

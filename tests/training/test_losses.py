@@ -9,9 +9,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from openstrawberry.models.providers.berry import MODEL
+from openstrawberry.models.rendering import Renderer
 from openstrawberry.training.data import Encoder
 from openstrawberry.training.recipe import Recipe
-from openstrawberry.training.rendering import Renderer
 from openstrawberry.training.trainers import open_trainer
 
 # trl still asks transformers by the old name.

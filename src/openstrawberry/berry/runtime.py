@@ -7,7 +7,9 @@ What always holds:
 - Prompt tokens are forced tokens: they take the same path as generated ones, at the same place of the ring, so a
   conversation that was evicted and is read again gives exactly what it would have given.
 - The cache of a conversation stays in its slot between turns. A request that extends it continues there; any other
-  request reads its conversation from the start, in the slot that has been idle longest.
+  request reads its conversation from the start, in the slot that has been idle longest. A slot that has just become
+  idle is left alone for a few steps, in which its conversation may go on: else, where more conversations wait than
+  there are slots (rollouts of a search), each would lose its cache at every turn, and be read again from the start.
 
 One request is a `Job`; `Batcher` owns the session, the slots and the only thread that touches them. Serving this way
 is continuous batching (Orca, Yu et al. 2022) over a sliding-window ring cache (Mistral 7B, Jiang et al. 2023).
@@ -18,6 +20,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,8 @@ from openstrawberry.chat import TOP_LOGPROBS
 __all__ = ["GRAPH", "SLOTS", "Batcher", "Job", "Network"]
 
 SLOTS = 64
+GRACE = 16  # steps for which an idle slot waits for the next turn of its conversation ...
+PAUSE = 0.05  # ... and seconds, where no slot is at work
 Floats = NDArray[np.float32]
 
 
@@ -70,7 +75,7 @@ class Slot:
         self.index = index
         self.history: list[int] = []
         self.job: Job | None = None
-        self.used = 0  # when its last job ended; the smallest is evicted first, since its conversation has likely ended
+        self.used = 0  # step at which its last job ended; the smallest is evicted first: its conversation likely ended
 
     def next_token(self) -> int:
         """The token to be fed now: of the prompt first, then what was sampled."""
@@ -169,12 +174,13 @@ class Batcher:
         """Wait for work and give it to idle slots; False once the batcher is closed."""
         with self._wake:
             self._drop_cancelled()
-            while not self._closed and not self._waiting and all(slot.job is None for slot in self.slots):
-                self._wake.wait()
-            self._place()
+            self._place(patient=True)
+            while not self._closed and all(slot.job is None for slot in self.slots):
+                heard = self._wake.wait(PAUSE if self._waiting else None)
+                self._place(patient=heard)
             return not self._closed
 
-    def _place(self) -> None:
+    def _place(self, patient: bool) -> None:
         """Whoever goes on with a cached conversation comes first; the others take the slots idle for longest."""
         idle = sorted((slot for slot in self.slots if slot.job is None), key=lambda slot: slot.used)
         cold: deque[Job] = deque()
@@ -185,6 +191,8 @@ class Batcher:
             else:
                 idle.remove(slot)
                 self._give(slot, job)
+        if patient:
+            idle = [slot for slot in idle if not slot.history or self._clock - slot.used >= GRACE]
         for slot in idle[: len(cold)]:
             slot.history = []
             self.network.forget(slot.index)
@@ -212,6 +220,7 @@ class Batcher:
         for slot in busy:
             ids[slot.index] = slot.next_token()
             positions[slot.index] = len(slot.history)
+        self._clock += 1
         logits = self.network.step(ids, positions, np.array([slot.index for slot in busy]))
         sampling = [slot for slot in busy if slot.samples]
         for slot in busy:
@@ -232,7 +241,6 @@ class Batcher:
         else:
             return
         slot.job = None
-        self._clock += 1
         slot.used = self._clock
         job.on_end(job)
 
@@ -276,7 +284,9 @@ def _continues(slots: Sequence[Slot], job: Job) -> Slot | None:
     """The idle slot whose conversation the job's prompt extends, if there is one."""
     for slot in slots:
         known = len(slot.history)
-        if 0 < known < len(job.prompt) and list(job.prompt[:known]) == slot.history:
+        # The last token first: conversations of one problem begin alike, and end differently.
+        may = 0 < known < len(job.prompt) and job.prompt[known - 1] == slot.history[-1]
+        if may and all(map(eq, job.prompt, slot.history)):
             return slot
     return None
 

@@ -33,6 +33,7 @@ def command(
     critic_model: o.CriticModel = None,
     judge_model: o.JudgeModel = None,
     strategy: o.StrategyName = None,
+    prm: o.Prm = None,
     max_turns: o.MaxTurns = None,
     final_every: o.FinalEvery = None,
     turns: o.Turns = None,

@@ -36,6 +36,7 @@ def command(
     methods: Methods = None,
     critic_model: o.CriticModel = None,
     judge_model: o.JudgeModel = None,
+    prm: o.Prm = None,
     problems: Problems = None,
     samples: Samples = None,
     k: Ks = None,

@@ -26,6 +26,7 @@ def command(
     judge_model: o.JudgeModel = None,
     problems: o.Problems = None,
     strategy: o.StrategyName = None,
+    prm: o.Prm = None,
     samples: o.Samples = None,
     until_decided: o.UntilDecided = None,
     limit: o.Limit = None,

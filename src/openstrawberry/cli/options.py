@@ -35,6 +35,9 @@ StrategyName = Annotated[
         help="strawberry (default), zero-shot, few-shot, cot, g1, llamaberry, deep-think, distill or rationalize.",
     ),
 ]
+Prm = Annotated[
+    str | None, typer.Option("--prm", help="Process reward model that scores steps, as prm:PATH (see train-prm).")
+]
 Samples = Annotated[int | None, typer.Option("--samples", "-n", help="Traces per problem (default: 4).")]
 UntilDecided = Annotated[
     bool | None,

@@ -10,13 +10,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from openstrawberry.cli.render import clean
-from openstrawberry.training.progress import Notice, Probed, Step
+from openstrawberry.training.progress import Grade, Notice, Probed, Share, Step
 from openstrawberry.training.progress import Progress as Told
 from openstrawberry.wording import counted
 
 if TYPE_CHECKING:
-    from openstrawberry.training.train import Trained, Training
+    from openstrawberry.training.progress import Trained
+    from openstrawberry.training.train import Training
 
+SHOWN = ("loss", "chosen_logp", "rejected_logp", "reward_accuracy")  # of the metrics, in the last line
 EVERY_S = 10.0  # seconds between lines where there is no terminal
 
 
@@ -91,6 +93,8 @@ class TextTraining:
             self.console.print(Text(f"! {told.text}", style="bold yellow"), soft_wrap=True)
         elif isinstance(told, Probed):
             self.console.print(f"  step {told.step:>5}  held-out {told.right} of {told.problems} right")
+        elif isinstance(told, Grade):
+            self.console.print(grade_line(told), soft_wrap=True)
         else:
             self._step(told)
 
@@ -109,14 +113,28 @@ class TextTraining:
 
     def finish(self, trained: "Trained") -> None:
         """What came out, and how to try it."""
-        measured = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in trained.metrics.items())
+        known = {name: value for name, value in trained.metrics.items() if name in SHOWN}
+        measured = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in known.items())
         rows = [
             ("trained", f"{counted(trained.steps, 'step')} in {trained.seconds:.0f} s ({measured})"),
             ("model", str(trained.folder)),
-            ("next", f"strawberry eval --model {trained.spec} --model {trained.base}"),
+            ("next", trained.next),
         ]
         for name, value in rows:
             self.console.print(Text.assemble((f"{name:>9}  ", "bold"), value), soft_wrap=True)
+
+
+def grade_line(grade: Grade) -> str:
+    """How well held-out steps were told apart, in one line."""
+    area = f"AUC {_share(grade.auc, '.3f')}, " if grade.auc else ""
+    accuracy = f"accuracy {_share(grade.accuracy, '.1%')}"
+    common = f"always the commoner label: {grade.commonest:.1%}"
+    return f"  held out: {area}{accuracy}; {common}; {grade.steps:,} steps of {grade.problems:,} problems"
+
+
+def _share(share: Share, form: str) -> str:
+    mean, low, high = (format(each, form) for each in share)
+    return f"{mean} ({low} to {high})"
 
 
 class JsonTraining:

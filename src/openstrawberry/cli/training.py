@@ -1,4 +1,4 @@
-"""`strawberry train-dpo` and `strawberry train-sft`: from a file of traces to a model folder."""
+"""`strawberry train-dpo`, `train-sft` and `train-prm`: from a file of traces to a model folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -115,18 +115,57 @@ def sft(
     _command("sft", dict(locals()))
 
 
-def _command(method: Literal["dpo", "sft"], flags: dict[str, Any]) -> None:
+def prm(
+    steps: File = None,
+    model: Model = None,
+    out: Out = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="soft (default: the share of rollouts that came out right) or hard (whether any)."),
+    ] = None,
+    heldout: Annotated[
+        float | None, typer.Option(help="Share of the problems kept back to measure the result (default: 0.1).")
+    ] = None,
+    learning_rate: Rate = None,
+    epochs: Epochs = None,
+    steps_: Annotated[int | None, typer.Option("--steps", help="Steps of the optimiser, instead of --epochs.")] = None,
+    batch_size: Batch = None,
+    per_device_batch: DeviceBatch = None,
+    max_length: MaxLength = None,
+    lora: Lora = None,
+    seed: Seed = None,
+    save_every: SaveEvery = None,
+    device: Device = None,
+    config: o.Config = None,
+    dry_run: Dry = False,
+    json: o.Json = False,
+) -> None:
+    """Train a process reward model: how likely is a step to lead to a right answer? `--prm` scores steps with it.
+
+    Bare, it selects labelled steps from the newest run and trains the model that made it. A killed training goes on
+    from its last checkpoint when the command is given again.
+    """
+    flags = dict(locals())
+    flags["rows"], flags["steps"] = flags.pop("steps"), flags.pop("steps_")
+    _command("prm", flags)
+
+
+FILES = {"dpo": "pairs", "sft": "conversations", "prm": "rows"}  # what each command calls its file
+
+
+def _command(method: Literal["dpo", "sft", "prm"], flags: dict[str, Any]) -> None:
     from openstrawberry.cli.trained import open_view
     from openstrawberry.config import load_settings, load_switches
     from openstrawberry.training.loading import require_packages
+    from openstrawberry.training.prm import RewardTraining
     from openstrawberry.training.recipe import Recipe, out_or_new
     from openstrawberry.training.train import Training
 
     require_packages()
-    file, model, out = flags.pop("pairs" if method == "dpo" else "conversations"), flags.pop("model"), flags.pop("out")
+    file, model, out = flags.pop(FILES[method]), flags.pop("model"), flags.pop("out")
     shown = load_switches(flags["config"], {name: flags.pop(name) for name in BESIDE})
     view, skew = open_view(shown["json"]), flags.pop("skew", None)
-    flags["mix"] = tuple(flags["mix"]) if flags["mix"] else None
+    flags["mix"] = tuple(flags["mix"]) if flags.get("mix") else None
     recipe = load_settings(Recipe, flags.pop("config"), {**flags, "method": method}, BESIDE)
     made_by = ""
     if file is None:
@@ -134,7 +173,7 @@ def _command(method: Literal["dpo", "sft"], flags: dict[str, Any]) -> None:
     model = model or made_by or "berry"
     out = out_or_new(out, Path("models"), f"{_short(model)}-{method}")
     view.say(f"strawberry train-{method} {file} --model {model} --out {out}")
-    training = Training(recipe, model, file, view.hear)
+    training = (RewardTraining if method == "prm" else Training)(recipe, model, file, view.hear)
     if shown["dry_run"]:
         view.previews(training.previews())
         return
@@ -148,16 +187,18 @@ def _command(method: Literal["dpo", "sft"], flags: dict[str, Any]) -> None:
 
 def _selected(method: str, recipe: "Recipe", skew: float | None, say: Any) -> tuple[Path, str]:
     """Selects from the newest run: (file, spec of the model that made the run)."""
+    from openstrawberry.config import load_settings
     from openstrawberry.selection.options import Selecting
     from openstrawberry.selection.select import select
     from openstrawberry.store.reading import newest, read_run
     from openstrawberry.wording import counted
 
     run = newest(Path("traces"))
-    form: Literal["trl", "kto", "sft"] = "sft" if method == "sft" else "kto" if recipe.loss == "kto" else "trl"
-    options = Selecting(format=form)
+    form = "kto" if method == "dpo" and recipe.loss == "kto" else {"dpo": "trl", "sft": "sft", "prm": "prm"}[method]
+    options = load_settings(Selecting, None, {"format": form})
     found = select([run], options if skew is None else options.model_copy(update={"skew": skew}))
-    file = run / {"trl": "pairs.jsonl", "kto": "labelled.jsonl", "sft": "conversations.jsonl"}[form]
+    files = {"trl": "pairs.jsonl", "kto": "labelled.jsonl", "sft": "conversations.jsonl", "prm": "steps.jsonl"}
+    file = run / files[form]
     found.write(file)
     say(f"strawberry select {run} --format {form} --out {file}   # {counted(len(found), 'row')}")
     return file, str(read_run(run).get("identity", {}).get("model", ""))

@@ -185,7 +185,10 @@ class _Drive:
         if isinstance(action, Check):
             return await self._check(action.answer)
         if self.setting.scorer is None:
-            raise SetupError("This strategy scores steps: name a process reward model, or choose another --strategy.")
+            raise SetupError(
+                "This strategy scores steps: name a process reward model with --prm prm:PATH, or choose another "
+                "--strategy."
+            )
         return await self.setting.scorer(action.node)
 
     async def _ask(self, ticket: int, ask: Ask) -> Node:

@@ -27,6 +27,8 @@ class Evaluation(BaseModel):
     methods: list[str] = []
     critic_model: str | None = None
     judge_model: str | None = None
+    prm: str | None = None
+    """The process reward model of the methods that score steps, as prm:PATH."""
     problems: str = DEFAULT_PROBLEMS
     samples: int = Field(default=1, ge=1, le=10_000)
     limit: int | None = Field(default=None, ge=1, le=2**62)

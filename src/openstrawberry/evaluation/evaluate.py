@@ -74,7 +74,7 @@ async def evaluate(config: Evaluation, settings: Settings, emit: EvalEmit = igno
     earlier = read_report(config.baseline) if config.baseline else None
     skipped: list[str] = []
     problems = _problems(config, skipped)
-    seen = _seen(planned, problems, config.allow_trained_on)
+    seen = _seen(planned, config.prm, problems, config.allow_trained_on)
     await _check_models(config, planned, settings)
     folder = folder_for(config)
     with claimed(folder, config) as claim:
@@ -143,14 +143,15 @@ def _problems(config: Evaluation, skipped: list[str]) -> list[Problem]:
     return list({problem.id: problem for problem in problems_of(config, skipped.append)}.values())
 
 
-def _seen(planned: Sequence[Entry], problems: Sequence[Problem], allowed: bool) -> dict[str, int]:
-    """How many of the problems each row's model was trained on, where its folder says so.
+def _seen(planned: Sequence[Entry], prm: str | None, problems: Sequence[Problem], allowed: bool) -> dict[str, int]:
+    """How many of the problems each row's model was trained on, and the process reward model, where their folders say.
 
     Raises:
         SetupError: any, and that is not allowed.
     """
     asked = {problem.id for problem in problems}
-    places = {entry.name: entry.model.partition(":")[2] for entry in planned}
+    models = {entry.name: entry.model for entry in planned} | ({f"--prm {prm}": prm} if prm else {})
+    places = {name: model.partition(":")[2] for name, model in models.items()}
     found = {name: len(asked & trained_on(Path(place))) for name, place in places.items() if place}
     seen = {name: count for name, count in found.items() if count}
     if seen and not allowed:

@@ -11,6 +11,19 @@ from openstrawberry.wording import counted
 CARD = "strawberry.json"
 TRAINED_ON = "trained_on.txt"
 
+# What the card says of a model that reasons (False), and of a process reward model (True).
+_KINDS = {
+    False: ["tags: [strawberry, reasoning, trl]"],
+    True: ["pipeline_tag: token-classification", "tags: [strawberry, reasoning, process-reward-model, prm]"],
+}
+_TITLES = {False: "trained on its own reasoning", True: "as a process reward model"}
+_USE = {
+    False: "Run it with `strawberry ask --model {spec} QUESTION`, or load the folder with transformers.",
+    True: "It scores steps: `strawberry generate --strategy vote --prm {spec}`. With transformers it is a token "
+    "classifier: render a conversation with the chat template; the probability of the label `good` at the last token "
+    "of each reply (its end mark) is the process reward of that step.",
+}
+
 
 def write(folder: Path, facts: dict[str, Any], problems: set[str]) -> None:
     """Both files, and the ids of every problem that was ever trained on (the base's too)."""
@@ -45,16 +58,16 @@ def _text(facts: dict[str, Any], problems: int) -> str:
     lines = [
         "---",
         "library_name: transformers",
-        "tags: [strawberry, reasoning, trl]",
+        *_KINDS[facts["method"] == "prm"],
         "---",
         "",
-        f"# {facts['base']}, trained on its own reasoning",
+        f"# {facts['base']}, {_TITLES[facts['method'] == 'prm']}",
         "",
         f"Trained with [strawberry](https://pypi.org/project/openstrawberry/) from `{facts['base']}` by "
         f"{facts['method']} on {counted(facts['rows'], 'row')} from {counted(problems, 'problem')}: "
         f"{counted(facts['steps'], 'step')} in {facts['seconds']:.0f} s on {facts['device']}.",
         "",
-        f"Run it with `strawberry ask --model {facts['spec']} QUESTION`, or load the folder with transformers.",
+        _USE[facts["method"] == "prm"].format(spec=facts["spec"]),
         "",
         "| setting | value |",
         "|---|---|",

@@ -1,8 +1,10 @@
 """Training files, read and checked, and turned into the rows that `trainers.py` wants.
 
 Formats (written by `selection`): preference pairs `prompt, chosen, rejected` with an optional `offset`; labelled rows
-`prompt, completion, label`; conversations `messages`. A row of ordinary data mixed into preferences is a pair of a
-conversation with itself: its preference term has no gradient, so only the likelihood term learns from it.
+`prompt, completion, label`; conversations `messages`; steps `prompt, completions, asked, labels, values`, where
+`asked[i]` is the user turn before `completions[i]` ("" for the first, which the prompt ends in). A row of ordinary data
+mixed into preferences is a pair of a conversation with itself: its preference term has no gradient, so only the
+likelihood term learns from it.
 """
 
 import json
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from openstrawberry.errors import SetupError
-from openstrawberry.training.rendering import Encoded, Renderer
+from openstrawberry.models.rendering import Encoded, Renderer
 from openstrawberry.wording import cause
 
 Messages = list[dict[str, str]]
@@ -22,11 +24,14 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "pairs": ("prompt", "chosen", "rejected"),
     "labelled": ("prompt", "completion", "label"),
     "conversations": ("messages",),
+    "steps": ("prompt", "completions", "asked", "labels", "values"),
 }
+_LISTS = ("completions", "asked", "labels", "values")
 _MAKER = {
     "pairs": "strawberry select RUN --out FILE",
     "labelled": "strawberry select RUN --format kto --out FILE",
     "conversations": "strawberry select RUN --format sft --out FILE",
+    "steps": "strawberry select RUN --format prm --out FILE",
 }
 _ROLES = ("system", "user", "assistant")
 
@@ -65,9 +70,9 @@ def _checked(path: Path, number: int, line: str, shape: str) -> Row:
         if key == "label":
             if not isinstance(row[key], bool):
                 raise wrong("has a `label` that is neither true nor false")
-        elif reason := _fault(row[key], ends_in_reply=key != "prompt"):
+        elif key not in _LISTS and (reason := _fault(row[key], ends_in_reply=key != "prompt")):
             raise wrong(f"has a `{key}` that {reason}")
-    if reason := _odd_number(row):
+    if reason := _odd_steps(row) if shape == "steps" else _odd_number(row):
         raise wrong(reason)
     return row
 
@@ -78,6 +83,20 @@ def _odd_number(row: Row) -> str:
         return "has a `given` that is no number of messages before the last"
     if isinstance(offset, bool) or not isinstance(offset, int | float) or not abs(offset) < 1e6:
         return "has an `offset` that is no number"
+    return ""
+
+
+def _odd_steps(row: Row) -> str:
+    if not all(isinstance(row[key], list) for key in _LISTS) or len({len(row[key]) for key in _LISTS}) != 1:
+        return "has `completions`, `asked`, `labels` and `values` that are no lists of one length"
+    if not row["completions"]:
+        return "has no `completions`"
+    if not all(isinstance(text, str) for text in row["completions"] + row["asked"]) or row["asked"][0]:
+        return 'has `completions` or `asked` that are no texts, or an `asked` that does not begin with ""'
+    if not all(isinstance(label, bool) for label in row["labels"]):
+        return "has `labels` that are neither true nor false"
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 1 for v in row["values"]):
+        return "has `values` that are no numbers from 0 to 1"
     return ""
 
 
@@ -136,6 +155,19 @@ class Encoder:
             "input_ids": found.ids,
             "labels": [token if learn else -100 for token, learn in zip(found.ids, found.learn, strict=True)],
         }
+
+    def steps(self, row: Row, labels: str) -> Row:
+        """A row of a process reward model: one target at the last token of each reply, -100 everywhere else."""
+        talk = [*row["prompt"]]
+        for number, (asked, reply) in enumerate(zip(row["asked"], row["completions"], strict=True)):
+            talk += [{"role": "user", "content": asked}] if number else []
+            talk.append({"role": "assistant", "content": reply})
+        ids, ends = self._renderer.steps(talk, given=len(row["prompt"]))
+        self.lengths.append(len(ids))
+        targets = [-100.0] * len(ids)
+        for end, target in zip(ends, row["values" if labels == "soft" else "labels"], strict=True):
+            targets[end] = float(target)
+        return {"input_ids": ids, "labels": targets}
 
     def _pair(self, prompt: Messages, chosen: Messages, rejected: Messages, offset: float) -> Row:
         (good, at), (bad, there) = self._completion(prompt, chosen), self._completion(prompt, rejected)

@@ -35,14 +35,14 @@ def tokenizer(place: str, spec: str) -> Any:
     return tokenizer
 
 
-def sketch(place: str, spec: str) -> Any:
-    """The model without its weights, to count and measure."""
+def sketch(place: str, spec: str, auto: Any, **settings: Any) -> Any:
+    """The model without its weights, to count and measure; `auto` is the transformers class that opens its kind."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     try:
         with torch.device("meta"):
-            return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(place))
+            return auto.from_config(AutoConfig.from_pretrained(place, **settings))
     except (OSError, ValueError) as error:
         told = " ".join(str(error).split())[:200]
         raise SetupError(f"{spec} cannot be loaded ({told}): check the folder or the name after --model.") from error
@@ -59,7 +59,7 @@ def lora_parameters(model: Any, rank: int) -> int:
 def device_batch(parameters: int, method: str) -> int:
     """Rows at a time. For small models on a CPU four sequences are the fastest (larger batches leave its cache)."""
     if parameters < SMALL:
-        return 4 if method == "sft" else 2
+        return 2 if method == "dpo" else 4
     return 4 if parameters < 2_000_000_000 else 1
 
 
@@ -96,8 +96,13 @@ def quietly(log: Path) -> Iterator[None]:
 
     datasets.disable_progress_bars()
     logging.disable_progress_bar()
-    with log.open("a", encoding="utf-8") as out, contextlib.redirect_stderr(out):
-        yield
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()  # a head that begins anew is no news
+    try:
+        with log.open("a", encoding="utf-8") as out, contextlib.redirect_stderr(out):
+            yield
+    finally:
+        logging.set_verbosity(level)
 
 
 @contextlib.contextmanager

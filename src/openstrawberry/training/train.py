@@ -1,4 +1,4 @@
-"""One training from files to a model folder: the story behind `train-dpo` and `train-sft`.
+"""One training from files to a model folder: the story behind `train-dpo` and `train-sft` (`prm.py` adds `train-prm`).
 
 A killed training goes on from its last checkpoint when the same command is given again; the folder it writes appears
 whole or not at all.
@@ -11,34 +11,21 @@ import random
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from openstrawberry.errors import SetupError
+from openstrawberry.models.rendering import Renderer
 from openstrawberry.store.lock import lock
 from openstrawberry.training import card, data, hardware, loading, memory, weights
 from openstrawberry.training.preview import pieces, sequences
 from openstrawberry.training.probe import open_probe
-from openstrawberry.training.progress import Notice, Tell
+from openstrawberry.training.progress import Notice, Tell, Trained
 from openstrawberry.training.recipe import Recipe
-from openstrawberry.training.rendering import Renderer
 from openstrawberry.wording import cause
 
 DEFAULT_LENGTH = 8192
 """Tokens after which traces are cut unless --max-length says more; memory grows with it."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What came out: where it lies, the spec that runs it, and what was measured."""
-
-    folder: Path
-    spec: str
-    base: str
-    steps: int
-    seconds: float
-    metrics: dict[str, float] = field(default_factory=dict)
 
 
 class Training:
@@ -67,11 +54,11 @@ class Training:
         encoder = data.Encoder(self.renderer)
         self.rows = self._encode(encoder)
         self.longest = max(encoder.lengths)
-        self._sketch = loading.sketch(self.place, model)
+        self._sketch = loading.sketch(self.place, model, self._auto(), **self.SETTINGS)
         self._parameters = sum(p.numel() for p in self._sketch.parameters())
         self.max_length = self._limit()
         self._warn_of_cuts(encoder.lengths)
-        if recipe.method == "sft":  # trl cuts pairs, but takes tokenised conversations as they are
+        if recipe.method != "dpo":  # trl cuts pairs, but takes tokenised conversations as they are
             self.rows = [{name: tokens[: self.max_length] for name, tokens in row.items()} for row in self.rows]
         light = self.light and not recipe.lora  # an adapter has no step graph until it is merged
         self._play = open_probe(recipe.probe, light, model, self.tokenizer, self.problems) if recipe.probe else None
@@ -96,6 +83,7 @@ class Training:
             result = trainer.train(resume_from_checkpoint=_newest_checkpoint(work))
         seconds = time.monotonic() - began
         metrics = {"loss": round(float(result.training_loss), 4), **_last_logs(trainer.state.log_history)}
+        metrics |= self._measured(trainer)
         steps = int(trainer.state.global_step)
         spec = self._save(trainer.model, watch, work, out, {"steps": steps, "seconds": seconds, "metrics": metrics})
         shutil.rmtree(work, ignore_errors=True)
@@ -115,6 +103,29 @@ class Training:
         if self.recipe.export is not None:
             return self.recipe.export == "onnx"
         return weights.runs_light(self.place)
+
+    # What a training of another kind does differently.
+
+    SETTINGS: ClassVar[dict[str, Any]] = {}
+    """Of the model's configuration, beyond what stands in it."""
+    TASK: ClassVar[str] = "CAUSAL_LM"
+    """What peft calls this kind of model."""
+    HEADS: ClassVar[list[str] | None] = None
+    """Layers that are trained whole and get no adapter."""
+
+    def _auto(self) -> Any:
+        """The transformers class that opens this kind of model."""
+        from transformers import AutoModelForCausalLM
+
+        return AutoModelForCausalLM
+
+    def _measured(self, trainer: Any) -> dict[str, float]:
+        """What is measured once training has ended."""
+        return {}
+
+    def _spec(self, out: Path) -> str:
+        """What names the result on the command line."""
+        return weights.spec_of(out, self.light)
 
     # Before.
 
@@ -167,7 +178,7 @@ class Training:
     # The trainer.
 
     def _trainer(self, work: Path) -> tuple[Any, Any]:
-        from transformers import AutoModelForCausalLM
+        from transformers import set_seed
 
         from openstrawberry.training.trainers import open_trainer
         from openstrawberry.training.watch import Watch, silence
@@ -176,8 +187,9 @@ class Training:
         attention = self.hardware.attention(self._parameters)
         arguments = self._arguments(attention)
         with loading.quietly(work / "trl.log"), loading.explained(self.hardware.device):
-            model = AutoModelForCausalLM.from_pretrained(
-                self.place, dtype=self.hardware.dtype(lora), attn_implementation=attention
+            set_seed(self.recipe.seed)  # a new head begins at random
+            model = self._auto().from_pretrained(
+                self.place, dtype=self.hardware.dtype(lora), attn_implementation=attention, **self.SETTINGS
             )
         watch = Watch(
             self._tell,
@@ -201,7 +213,7 @@ class Training:
         device_batch = max(size for size in range(1, wanted + 1) if recipe.batch_size % size == 0)
         if recipe.method == "dpo" and recipe.loss == "kto" and device_batch < 2:
             raise SetupError("KTO compares the rows of a batch, so it needs two at a time: raise --per-device-batch.")
-        sides = 1 if recipe.method == "sft" else 2
+        sides = 2 if recipe.method == "dpo" else 1
         arguments = self.hardware.arguments(self._parameters)
         trained = loading.lora_parameters(self._sketch, recipe.lora) if recipe.lora else 0
         load = memory.load_of(
@@ -240,7 +252,9 @@ class Training:
         from peft import LoraConfig
 
         rank = self.recipe.lora
-        return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+        return LoraConfig(
+            r=rank, lora_alpha=2 * rank, target_modules="all-linear", exclude_modules=self.HEADS, task_type=self.TASK
+        )
 
     def _claim(self, work: Path) -> None:
         """Makes the working folder, or keeps the one of the same training."""
@@ -279,13 +293,13 @@ class Training:
             from openstrawberry.berry.export import export_onnx
 
             export_onnx(finished)
-        spec = weights.spec_of(out, self.light)
+        spec = self._spec(out)
         card.write(
             finished,
             {
                 "base": self.model,
                 "spec": spec,
-                "method": "sft" if self.recipe.method == "sft" else self.recipe.loss,
+                "method": self.recipe.loss if self.recipe.method == "dpo" else self.recipe.method,
                 "rows": len(self.rows),
                 "device": self.hardware.device,
                 "data": self._data_hash(),

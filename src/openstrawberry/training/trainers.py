@@ -1,4 +1,4 @@
-"""trl's trainers on rows that are already tokens.
+"""The trainers, on rows that are already tokens: trl's, and for a process reward model transformers' own.
 
 The trainers would tokenise conversations themselves and take every turn after the prompt for the model's own. Ours get
 the tokens and marks of `rendering.py`, so preparing a dataset is left out; all else (losses, reference
@@ -11,6 +11,7 @@ from typing import Any
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer, SFTConfig, SFTTrainer
 
+from openstrawberry.training import reward
 from openstrawberry.training.collate import NORMALISED, LabelledCollator, PairCollator
 from openstrawberry.training.recipe import Recipe
 
@@ -52,11 +53,14 @@ def open_trainer(
 
     Args:
         rows: for preferences `prompt_ids, chosen_ids, chosen_learn, rejected_ids, rejected_learn, offset`; for KTO
-            `prompt_ids, completion_ids, completion_learn, label`; supervised `input_ids, labels`.
+            `prompt_ids, completion_ids, completion_learn, label`; supervised, and for a process reward, `input_ids,
+            labels`.
         work: checkpoints go here.
         arguments: of `transformers.TrainingArguments`: device, batches, steps, rate.
         lora: a peft configuration, or None for all weights.
     """
+    if recipe.method == "prm":
+        return reward.open_trainer(model, tokenizer, rows, work, arguments, lora, callbacks)
     common = {"model": model, "processing_class": tokenizer, "peft_config": lora, "callbacks": callbacks or []}
     dataset = Dataset.from_list(rows)
     settings: dict[str, Any] = {"output_dir": str(work), "remove_unused_columns": False, **arguments}

@@ -3,8 +3,11 @@
 Only what a model wrote may be learnt. User turns, system prompts and everything that a strategy put in are context: a
 model that is trained on them learns to ask the questions. Which characters belong to an assistant turn is found by
 rendering the chat template turn by turn, so any template that only appends works, with or without `{% generation %}`.
+
+Trainings read with it, and so does a process reward model when it scores: both must see the same tokens.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +64,19 @@ class Renderer:
         spans = self._spans(messages, text, given)
         found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         return Encoded(list(found["input_ids"]), _within(found["offset_mapping"], spans))
+
+    def steps(self, messages: Sequence[dict[str, str]], given: int = 0) -> tuple[list[int], list[int]]:
+        """Tokens of a whole conversation, and the place of each reply's last token, but for those among the first
+        `given` messages.
+
+        Raises:
+            SetupError: as `encode`.
+        """
+        text = self._render(messages)
+        spans = self._spans(messages, text, given)
+        found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        starts = [start for start, _ in found["offset_mapping"]]
+        return list(found["input_ids"]), [max(bisect_left(starts, end) - 1, 0) for _, end in spans]
 
     def _spans(self, messages: Sequence[dict[str, str]], text: str, given: int) -> list[tuple[int, int]]:
         """Where in `text` each assistant turn begins and ends: its end mark included, space behind that not."""

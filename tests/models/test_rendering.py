@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from openstrawberry.chat import Message, Request
 from openstrawberry.errors import SetupError
 from openstrawberry.models.providers.berry import MODEL, BerryModel
-from openstrawberry.training.rendering import Renderer
+from openstrawberry.models.rendering import Renderer
 
 TALK = [
     {"role": "system", "content": "One small step per turn, nothing more."},
