@@ -10,6 +10,7 @@ from openstrawberry.store.browsing import Row
 from openstrawberry.trace import Turn
 from openstrawberry.ui.reading import SIGNS, Reading, Side, Step
 from openstrawberry.ui.tree import draw, is_tree, replies
+from openstrawberry.wording import counted
 
 SHORT = 110  # characters of a user turn that is shown without being unfolded
 
@@ -87,7 +88,7 @@ def _tree(reading: Reading, name: str) -> str:
 def _branch(turn: Turn, name: str) -> str:
     return (
         f'<details class="step branch" id="{name}"><summary>{text(turn.title or "reply")} '
-        f'<span class="facts">value {turn.value:.2f} · {turn.visits:,} visits</span></summary>'
+        f'<span class="facts">value {turn.value:.2f} · {counted(turn.visits, "visit")}</span></summary>'
         f"<pre>{text(turn.content)}</pre></details>"
     )
 
