@@ -36,8 +36,8 @@ ORDER = [
     "training",
     "evaluation",
     "bootstrap",
-    "ui",
     "doctor",
+    "ui",
     "cli",
     "__main__",
 ]

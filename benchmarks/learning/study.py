@@ -1,6 +1,6 @@
 """Which training turns the same traces into the better model: one round, many arms, several seeds.
 
-    python benchmarks/learning/study.py [--seeds 3] [--arms base,sft,dpo,...] [--out build/learning]
+    python benchmarks/learning/study.py [--seeds 1,2,3] [--arms base,sft,dpo,...] [--out build/learning]
 
 Every seed samples training problems of its own once (the sizes just above the embedded model's easy ones, as the loop
 does). Every arm of that seed learns from those same traces and answers the same held-out problems: arms are paired by
@@ -225,13 +225,12 @@ def report(studies: Sequence[Study], found: dict[str, list[Found]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--out", type=Path, default=Path("build/learning"))
     arguments = parser.parse_args()
     arms = arguments.arms.split(",")
-    studies = [Study(seed, arguments.out) for seed in range(arguments.first, arguments.first + arguments.seeds)]
+    studies = [Study(int(seed), arguments.out) for seed in arguments.seeds.split(",")]
     found: dict[str, list[Found]] = {name: [] for name in arms}
     for study in studies:
         for name in arms:

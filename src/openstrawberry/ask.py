@@ -34,13 +34,18 @@ class Asking:
         """The run directory that the trace is kept in."""
         return self._run.directory.path
 
-    async def run(self, turns: int | None) -> Trace:
-        """Makes the trace, with at most `turns` replies."""
+    @property
+    def in_turns(self) -> bool:
+        """Whether the strategy goes turn by turn, so that it can be given more of them."""
+        return "max_turns" in type(self._run.strategy).model_fields
+
+    async def run(self, turns: int | None, sample: int = 0) -> Trace:
+        """Makes the trace number `sample`, with at most `turns` replies."""
         run = self._run
-        if turns is not None and "max_turns" in type(run.strategy).model_fields:
+        if turns is not None and self.in_turns:
             strategy = run.strategy.model_copy(update={"max_turns": turns})
             run.setting = replace(run.setting, strategy=strategy)
-        trace = await drive(run.setting, self._problem)
+        trace = await drive(run.setting, self._problem, sample)
         await run.directory.add(trace)
         run.setting.emit(TraceEnded(trace))
         return trace

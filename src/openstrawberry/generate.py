@@ -257,4 +257,5 @@ class Run:
             "command": self._command,
             "options": self.strategy.model_dump(),
             "versions": versions(self.config),
+            "total": self.total,
         }

@@ -32,6 +32,10 @@ class Settings:
         merged = {name: value for name, value in filed.items() if value is not None}
         return cls({**merged, **os.environ})
 
+    def over(self, values: Mapping[str, str]) -> "Settings":
+        """These settings with `values` laid over them, in memory only."""
+        return Settings({**self._values, **values})
+
     def first(self, *names: str) -> str:
         """The value of the first of `names` that is set, or an empty string."""
         return next((self._values[name] for name in names if name in self._values), "")

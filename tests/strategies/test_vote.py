@@ -10,6 +10,7 @@ import pytest
 
 from openstrawberry.engine.drive import Setting, drive
 from openstrawberry.errors import ProviderError, SetupError
+from openstrawberry.evaluation.methods import read_method
 from openstrawberry.models.providers.scripted import ScriptedModel
 from openstrawberry.models.registry import open_model
 from openstrawberry.models.replies import Recorded
@@ -238,3 +239,8 @@ def test_it_votes_through_a_real_sdk() -> None:
 
     trace, asked = asyncio.run(session())
     assert (trace.correct, asked, trace.turns) == (True, 9, 3)
+
+
+def test_a_bare_off_is_understood_as_yaml_reads_it() -> None:
+    assert read_method("vote:base=cot,early=off").options["early"] is False
+    assert Vote(early=False).early == "off"  # type: ignore[arg-type]

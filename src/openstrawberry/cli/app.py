@@ -25,6 +25,7 @@ from openstrawberry.cli import (
     problems,
     select,
     training,
+    ui,
     verify,
     view,
 )
@@ -52,6 +53,7 @@ app.command("train-prm")(training.prm)
 app.command("bootstrap")(bootstrap.command)
 app.command("eval")(evaluate.command)
 app.command("view")(view.command)
+app.command("ui")(ui.command)
 app.command("doctor")(doctor.command)
 
 

@@ -195,8 +195,8 @@ class _Drive:
         setting, model = self.setting, self.setting.model(ask.role)
         request = self._request(ticket, ask)
         del self.requests[ticket]
-        setting.emit(TurnStarted(self.id, ask.node, ask.role))
-        listen = (lambda delta: setting.emit(Streamed(self.id, delta))) if setting.stream else None
+        setting.emit(TurnStarted(self.id, ask.node, ask.role, ticket))
+        listen = (lambda delta: setting.emit(Streamed(self.id, delta, ticket))) if setting.stream else None
         try:
             reply = await model.complete(request, listen)
         except ProviderError as error:
@@ -205,7 +205,7 @@ class _Drive:
         if ask.logprobs and reply.logprobs is None and reply.content:
             raise no_logprobs(model.spec)
         node = self.task.tree.add("assistant", reply.content, ask.node, ask.node.channel, reply, request.key)
-        setting.emit(TurnEnded(self.id, node))
+        setting.emit(TurnEnded(self.id, node, ticket))
         return node
 
     def _request(self, ticket: int, ask: Ask) -> Request:

@@ -21,11 +21,12 @@ class TraceStarted:
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """A model is asked; `node` is what it is asked after."""
+    """A model is asked; `node` is what it is asked after, `ask` tells the calls of a trace apart."""
 
     trace_id: str
     node: Node
     role: AskRole
+    ask: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Streamed:
 
     trace_id: str
     delta: Delta
+    ask: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class TurnEnded:
 
     trace_id: str
     node: Node
+    ask: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ likely to in the long run (`early=confident`, Adaptive-Consistency, arXiv 2305.1
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from openstrawberry.prompts import PromptSet
 from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
@@ -31,6 +31,11 @@ from openstrawberry.strategies.values import JUDGED, WORDS, judged, replies, rew
 from openstrawberry.trace import Node
 from openstrawberry.verifiers.ballot import ballot
 
+Early = Annotated[
+    Literal["off", "decided", "confident"],
+    BeforeValidator(lambda value: "off" if value is False else value),  # as YAML reads a bare `off`
+]
+
 
 class Vote(Strategy):
     """Options of the vote."""
@@ -43,7 +48,7 @@ class Vote(Strategy):
     weight: Literal["majority", "judge", "prm"] = Field(default="majority", description="what an answer's vote weighs")
     choose: Rule = Field(default="weighted", description="vote counts, weighted adds up, best takes the one worth most")
     rewards: Aggregate = Field(default="min", description="how the process rewards of a solution's steps become one")
-    early: Literal["off", "decided", "confident"] = Field(default="decided", description="when to stop before k")
+    early: Early = Field(default="decided", description="when to stop before k")
     temperature: float | None = Field(default=0.7, ge=0, description="of the members; unset: the base's own")
     max_turns: int = Field(default=0, ge=0, le=1_000_000, description="of each member; 0: it has no such limit")
     final_every: int | None = Field(default=None, ge=0, description="of each member; unset: the base's own")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from openstrawberry.trace import UNKNOWN, Trace, Turn
 from openstrawberry.ui.tree import replies
+from openstrawberry.wording import counted
 
 Sign = str  # of a verdict: ✓ ✗ – ?
 SIGNS: dict[str, Sign] = {"correct": "✓", "incorrect": "✗", "no_answer": "–"}
@@ -52,7 +53,7 @@ class Step:
         parts += [f"{tokens.output:,} tokens"] if tokens.output != UNKNOWN else []
         parts += [f"{tokens.cached_input:,} of {tokens.input:,} from cache"] if tokens.cached_input > 0 else []
         parts += {"length": ["cut at the limit"], "filter": ["refused"]}.get(turn.finish_reason, [])
-        parts += [f"value {turn.value:.2f}, {turn.visits:,} visits"] if turn.visits else []
+        parts += [f"value {turn.value:.2f}, {counted(turn.visits, 'visit')}"] if turn.visits else []
         return " · ".join(parts)
 
 

@@ -5,7 +5,7 @@ wherever it stands. A run of more than `PER_PAGE` traces, or more than `PAGE_BYT
 one another.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,10 @@ from openstrawberry.evaluation.plots import Point, bars, lines
 from openstrawberry.stats import wilson
 from openstrawberry.store.browsing import EVERYTHING, Browser, Order, Row, Tally, Wanted
 from openstrawberry.store.files import write_whole
-from openstrawberry.trace import Turn
-from openstrawberry.ui.reading import SIGNS, WORDS, Reading, Side, Step, read
-from openstrawberry.ui.tree import draw, is_tree, replies
+from openstrawberry.ui.markup import TRACE_STYLE, text, trace_html
+from openstrawberry.ui.reading import SIGNS, WORDS, read
 
 PER_PAGE, PAGE_BYTES = 200, 4_500_000
-SHORT = 110  # characters of a user turn that is shown without being unfolded
 _KINDS = (("all", "All"), ("correct", "Right"), ("incorrect", "Wrong"), ("no_answer", "No answer"), ("other", "Other"))
 
 
@@ -67,84 +65,6 @@ def _rows(browser: Browser, wanted: Wanted, order: Order) -> Iterator[Row]:
         yield from browser.page(wanted, start=start, size=PER_PAGE, order=order)
 
 
-def trace_html(reading: Reading, row: Row) -> str:
-    """One trace, folded; its steps are folded in turn."""
-    trace = reading.trace
-    status = row.status if row.status in SIGNS and not trace.owed else "other"
-    name = f"t{trace.id}-"
-    answer = trace.answer or "no answer"
-    tokens = f"{row.output:,} tokens" if row.output >= 0 else ""
-    facts = " · ".join(filter(None, (f"{row.turns:,} turns", tokens, f"{row.seconds:.1f} s")))
-    known = f"<dt>known answer</dt><dd>{_text(trace.problem.answer)}</dd>" if trace.problem.answer else ""
-    detail = f" ({trace.verdict.detail})" if trace.verdict.detail else ""
-    body = [
-        f"<dl><dt>question</dt><dd>{_text(trace.problem.question)}</dd><dt>answer</dt><dd>{_text(answer)}</dd>{known}"
-        f"<dt>verdict</dt><dd>{_text(reading.outcome + detail)}</dd>"
-        f"<dt>made by</dt><dd>{_text(f'{trace.model} · {trace.strategy} · sample {trace.sample}')}</dd></dl>"
-    ]
-    body += [_folded("what was said before", map(_turn, reading.given), "asked")] if reading.given else []
-    body += [_step(step, name) for step in reading.steps]
-    if is_tree(trace):
-        body.append(f"<h3>The search: {reading.branches:,} replies beside the way</h3>{_tree(reading, name)}")
-    return (
-        f'<details class="trace {status}" id="{name[:-1]}"><summary><span class="sign {status}">{reading.sign}</span>'
-        f'<span class="what">{_text(trace.problem.question, 160)}</span>'
-        f'<span class="facts">{_text(answer, 60)} · {facts}</span></summary>\n' + "\n".join(body) + "</details>"
-    )
-
-
-def _step(step: Step, name: str) -> str:
-    asked = _asked(step.asked) if step.asked else ""
-    thought = _folded("thought before", [_text(step.turn.reasoning)], "asked") if step.turn.reasoning else ""
-    sides = "".join(map(_side, step.sides))
-    return (
-        f'<details class="step" open id="{name}{step.index}"><summary><b>{step.number}</b> {_text(step.title)} '
-        f'<span class="facts">{_text(step.facts)}</span></summary>'
-        f"{asked}{thought}<pre>{_text(step.turn.content)}</pre>{sides}</details>"
-    )
-
-
-def _asked(text: str) -> str:
-    """What was asked before a step: a short line as it is, a long text folded."""
-    if len(text) <= SHORT and "\n" not in text:
-        return f'<p class="asked">→ {_text(text)}</p>'
-    return _folded("asked", [f"<pre>{_text(text)}</pre>"], "asked")
-
-
-def _side(side: Side) -> str:
-    last = side.turns[-1].content if side.turns else ""
-    shown = (f"<h4>{turn.role}</h4><pre>{_text(turn.content)}</pre>" for turn in side.turns)
-    return _folded(f"{side.channel}: {' '.join(last.split())[:90]}", shown, "side")
-
-
-def _tree(reading: Reading, name: str) -> str:
-    """The drawing, and the replies that stand beside the way, to be led to from it."""
-    on_path, turns = set(reading.trace.path), reading.trace.messages
-    others = (_branch(turns[index], f"{name}{index}") for index in replies(reading.trace) if index not in on_path)
-    return f'<div class="wide">{draw(reading.trace, name)}</div>' + _folded("branches not taken", others, "asked")
-
-
-def _branch(turn: Turn, name: str) -> str:
-    return (
-        f'<details class="step branch" id="{name}"><summary>{_text(turn.title or "reply")} '
-        f'<span class="facts">value {turn.value:.2f} · {turn.visits:,} visits</span></summary>'
-        f"<pre>{_text(turn.content)}</pre></details>"
-    )
-
-
-def _turn(turn: Turn) -> str:
-    return f"<h4>{turn.role}</h4><pre>{_text(turn.content)}</pre>"
-
-
-def _folded(title: str, parts: Iterable[str], kind: str) -> str:
-    return f'<details class="{kind}"><summary>{_text(title)}</summary>{"".join(parts)}</details>'
-
-
-def _text(text: str, limit: int = 0) -> str:
-    shown = text if not limit or len(text) <= limit else text[: limit - 1].rstrip() + "…"
-    return escape("".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in shown))
-
-
 def _about(browser: Browser, wanted: Wanted) -> str:
     """What this run is, and how it went, in figures."""
     config: dict[str, Any] = browser.run.get("config") or {}
@@ -161,7 +81,7 @@ def _about(browser: Browser, wanted: Wanted) -> str:
     rows += [("not", ", ".join(others))] if others else []
     shown = browser.count(wanted)
     rows += [("shown here", f"{shown:,}")] if shown != browser.count() else []
-    facts = "".join(f"<dt>{name}</dt><dd>{_text(value)}</dd>" for name, value in rows if value)
+    facts = "".join(f"<dt>{name}</dt><dd>{text(value)}</dd>" for name, value in rows if value)
     return f"<section><dl>{facts}</dl>{''.join(_figures(browser))}</section>"
 
 
@@ -211,34 +131,12 @@ def _links(file: Path, number: int, more: bool) -> str:
 def _whole(browser: Browser, body: str) -> str:
     title = escape(browser.path.resolve().name)
     return (
-        f"{HEAD}<title>{title}</title>\n<style>{STYLE}{_OWN_STYLE}</style>\n</head>\n"
+        f"{HEAD}<title>{title}</title>\n<style>{STYLE}{TRACE_STYLE}{_OWN_STYLE}</style>\n</head>\n"
         f"<body>\n<main>\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
 
 _OWN_STYLE = """
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margin: 0 0 12px; }
-dt { color: var(--quiet); }
-dd { margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
-summary { cursor: pointer; }
-.trace { background: var(--card); border: 1px solid var(--line); border-radius: 10px; margin: 0 0 8px; }
-.trace > summary { display: grid; grid-template-columns: 1.4em 1fr; gap: 0 6px; padding: 10px 14px; list-style: none; }
-.trace > summary::-webkit-details-marker { display: none; }
-.trace > :not(summary) { margin-left: 14px; margin-right: 14px; }
-.trace[open] > summary { border-bottom: 1px solid var(--line); margin-bottom: 12px; }
-.what { overflow-wrap: anywhere; }
-.facts { color: var(--quiet); font-size: 0.85rem; overflow-wrap: anywhere; }
-.trace > summary .facts { grid-column: 2; }
-.sign { font-weight: 700; }
-.sign.correct { color: var(--good); }
-.sign.incorrect, .sign.other { color: var(--bad); }
-.step { border-left: 3px solid var(--line); padding: 2px 0 2px 12px; margin: 0 0 10px; }
-.step:target { border-left-color: var(--accent); }
-.step pre { margin: 6px 0; }
-.asked, .side { font-size: 0.9rem; color: var(--quiet); margin: 4px 0; }
-.side { border-left: 3px solid var(--accent); padding-left: 10px; }
-h3, h4 { font-size: 0.95rem; margin: 10px 0 6px; }
-h4 { color: var(--quiet); font-weight: 600; }
 fieldset { border: 0; padding: 0; margin: 0 0 12px; display: flex; flex-wrap: wrap; gap: 6px; }
 legend { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 fieldset input { position: absolute; opacity: 0; }
@@ -251,13 +149,6 @@ main:has(#show-no_answer:checked) .trace:not(.no_answer), main:has(#show-other:c
   display: none; }
 nav { margin: 0 0 12px; display: flex; flex-wrap: wrap; gap: 8px; }
 a { color: var(--accent); }
-.tree { display: block; height: auto; }
-.tree path { stroke: var(--line); stroke-width: 1.5; fill: none; }
-.tree path.way { stroke: var(--accent); stroke-width: 2.5; }
-.tree rect { fill: var(--accent); }
-.tree circle { fill: var(--good); stroke: var(--quiet); stroke-width: 1; }
-.tree circle.way { stroke: var(--accent); stroke-width: 2.5; }
-.tree text { font-size: 8px; text-anchor: middle; fill: var(--quiet); }
 @media print { body { background: none; } fieldset, nav { display: none; } .trace, .step { break-inside: avoid-page; }
   details::details-content { content-visibility: visible; display: block; height: auto; } }
 """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from openstrawberry.trace import Trace
+from openstrawberry.wording import counted
 
 ACROSS, DOWN, RADIUS = 34, 44, 9
 MOST = 1_500  # dots; a larger tree shows its most visited ones
@@ -91,7 +92,9 @@ def draw(trace: Trace, anchor: str) -> str:
         above_x, above_y = where[dot.parent]
         kind = "way" if dot.on_path else "branch"
         lines.append(f'<path class="{kind}" d="M{above_x:g} {above_y + RADIUS:g}L{x:g} {y - RADIUS:g}"/>')
-        told = escape(f"{dot.title} (value {dot.value:.2f}, {dot.visits:,} visits)" if dot.visits else dot.title)
+        told = escape(
+            f"{dot.title} (value {dot.value:.2f}, {counted(dot.visits, 'visit')})" if dot.visits else dot.title
+        )
         label = f'<text x="{x:g}" y="{y + RADIUS + 10:g}">{dot.value:.2f}</text>' if dot.visits else ""
         shade = f"{0.15 + 0.85 * min(1.0, max(0.0, dot.value)):.2f}" if dot.visits else "0.15"
         circles.append(
