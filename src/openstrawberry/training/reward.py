@@ -61,6 +61,7 @@ def open_trainer(
         args=TrainingArguments(
             output_dir=str(work),
             remove_unused_columns=False,
+            train_sampling_strategy="group_by_length",  # games differ much in length, and padding costs as much as text
             activation_checkpointing_kwargs={"use_reentrant": False},  # so that adapters get their gradients
             **settings,
         ),
