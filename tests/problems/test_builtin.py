@@ -91,7 +91,7 @@ def test_what_does_not_fit_is_refused_with_what_does(source: str, sentence: str)
 def test_the_puzzles_use_every_verifier_that_needs_nothing_more() -> None:
     problems = load("builtin:puzzles")
     assert problems[0].question == "Which is larger, 0.9 or 0.11?"
-    assert {problem.verifier for problem in problems} == set(VERIFIERS.table) - {"gym", "code"}
+    assert {problem.verifier for problem in problems} == set(VERIFIERS.table) - {"gym", "code", "judge"}
     assert sum(1 for _ in load_problems("builtin:puzzles")) == len(PUZZLES)
 
 

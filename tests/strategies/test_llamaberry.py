@@ -62,7 +62,7 @@ def test_the_command_line_sets_turns_and_the_length_of_replies() -> None:
     assert strategy_of(load_config(None, {"strategy": "llamaberry", "model": "openai:m"})) == Llamaberry()
     small = strategy_of(load_config(None, {"strategy": "llamaberry", "model": "berry"}))
     assert small == Llamaberry(max_tokens=512)
-    with pytest.raises(SetupError, match="--set turns=VALUE"):
+    with pytest.raises(SetupError, match="--set turns does not fit"):
         strategy_of(load_config(None, {"strategy": "llamaberry", "set": {"turns": 0}}))
 
 
