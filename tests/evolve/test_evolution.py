@@ -332,7 +332,7 @@ def test_a_budget_that_is_used_up_stops_softly_and_more_goes_on(world: World) ->
 
 def test_a_command_that_changes_what_counts_is_refused(world: World) -> None:
     world.evolve()
-    with pytest.raises(SetupError, match=r"agree was 0\.8 and is now 0\.9"):
+    with pytest.raises(SetupError, match=r"--agree 0\.8 -> 0\.9"):
         world.evolve(agree=0.9)
     with pytest.raises(SetupError, match="--out"):
         world.evolve(target_model=world.model("solver"))
