@@ -209,7 +209,7 @@ def test_mini_steps_are_cut_and_go_on_and_an_answer_may_stand_across_them(name: 
 def test_a_prompt_set_without_a_way_to_value_steps_is_one_sentence() -> None:
     strategy = open_strategy("beam", {})
     mine = PromptSet("mine", {"words": "none"}, task(strategy).prompts.others)
-    with pytest.raises(SetupError, match="--set value does not fit"):
+    with pytest.raises(SetupError, match="--set value=VALUE"):
         play(strategy, Task(PROBLEM, mine), World())
 
 
