@@ -1,11 +1,13 @@
 """What a process reward model is worth: berry's answers chosen by its own reward model, against a majority vote.
 
-    python benchmarks/learning/prm.py [--problems 150] [--rollouts 2] [--exam 100] [--samples 8] [--out build/prm]
+    python benchmarks/learning/prm.py [--problems 366] [--exam 59] [--samples 8] [--out build/prm]
 
 Three stages, each of which goes on where it was cut off:
 
-1. `steps.jsonl`: berry plays training problems of about these sizes, and its steps are labelled by rollouts.
-2. `heldout`: berry plays held-out problems of the sizes that it barely does, the same number of samples of each.
+1. `train`: berry plays training problems of sizes that it barely does, four games each. Of the problems that it solved
+   and failed, every step is labelled by how its game ended: a game is one rollout from each of its prefixes. That these
+   problems have both kinds of games keeps the labels from telling nothing but how hard a problem is.
+2. `heldout`: berry plays held-out problems of the same sizes, the same number of samples of each.
 3. `model`: berry's own weights become a process reward model (`strawberry train-prm`), which scores every step of 2.
 
 Printed: the share of problems that each way to choose among the same samples gets right, with 95% intervals, and the
@@ -15,15 +17,17 @@ the choices, never to make them.
 
 import argparse
 import asyncio
-from collections.abc import Mapping, Sequence
-from itertools import chain
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import chain, zip_longest
 from pathlib import Path
+from typing import Any
 
 from choosing import Sample, report
-from rollouts import label
 
 from openstrawberry.bootstrap.config import Exam, Loop
-from openstrawberry.bootstrap.ladder import Ladder, Rung
+from openstrawberry.bootstrap.ladder import Ladder
 from openstrawberry.config import RunConfig
 from openstrawberry.generate import Run
 from openstrawberry.models.prm import open_reward
@@ -31,35 +35,35 @@ from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
 from openstrawberry.store.reading import read_traces
 from openstrawberry.trace import Trace, Tree
-from openstrawberry.training.progress import Grade, Progress
+from openstrawberry.training.prm import RewardTraining
+from openstrawberry.training.progress import Grade, Progress, Step
 from openstrawberry.training.recipe import Recipe
 
-LEARNT = {"add": ("5", "6"), "count": ("11", "12", "13")}
-EXAM = {"add": ("6", "7"), "count": ("12", "13")}
+SHARES = {("add", "6"): 1.0, ("add", "7"): 0.25, ("count", "12"): 1.0, ("count", "13"): 1.0}
+"""Sizes, and how many of the training problems are of each: of the hardest few, since it is seldom solved."""
 SEED = 7
-RECIPE = Recipe(method="prm", labels="hard", epochs=4, learning_rate=5e-4, batch_size=8)
+GAMES = 4
+RECIPE = Recipe(method="prm", labels="hard", epochs=6, learning_rate=7e-4, batch_size=8)
 
 
 def problems(learnt: int, exam: int) -> tuple[list[Problem], list[Problem]]:
-    """What is learnt from and what is held out: so many of each size, the sizes in turn."""
+    """What is learnt from and what is held out, the sizes in turn."""
     ladder = Ladder(Loop(exam=Exam(problems=exam)))
-    train = [ladder.train(rung, learnt, SEED, set()) for rung in _rungs(ladder, LEARNT)]
-    held = [ladder.heldout(rung)[:exam] for rung in _rungs(ladder, EXAM)]
+    rungs = [(rung, share) for (family, size), share in SHARES.items() for rung in ladder.rungs[family]
+             if rung.size == size]  # fmt: skip
+    train = [ladder.train(rung, round(share * learnt), SEED, set()) for rung, share in rungs]
+    held = [ladder.heldout(rung)[:exam] for rung, _ in rungs]
     return _in_turn(train), _in_turn(held)
 
 
-def _rungs(ladder: Ladder, sizes: Mapping[str, Sequence[str]]) -> list[Rung]:
-    return [rung for family, wanted in sizes.items() for rung in ladder.rungs[family] if rung.size in wanted]
-
-
 def _in_turn(sizes: list[list[Problem]]) -> list[Problem]:
-    return list(chain.from_iterable(zip(*sizes, strict=True)))
+    return [problem for problem in chain.from_iterable(zip_longest(*sizes)) if problem is not None]
 
 
-def sample(held: list[Problem], samples: int, out: Path) -> list[Trace]:
-    """Traces of the held-out problems, made as `strawberry generate` makes them."""
-    config = RunConfig(out=out, samples=samples, temperature=0.7, set={"max_turns": 60}, problems="held out")
-    run = Run(config, Settings({}), problems=held)
+def sample(asked: list[Problem], samples: int, out: Path) -> list[Trace]:
+    """Traces of these problems, made as `strawberry generate` makes them."""
+    config = RunConfig(out=out, samples=samples, temperature=0.7, set={"max_turns": 60}, problems="given")
+    run = Run(config, Settings({}), problems=asked)
 
     async def play() -> None:
         try:
@@ -68,19 +72,47 @@ def sample(held: list[Problem], samples: int, out: Path) -> list[Trace]:
             await run.close()
 
     asyncio.run(play())
-    wanted = {problem.id for problem in held}
+    wanted = {problem.id for problem in asked}
     return [trace for trace in read_traces(out) if trace.problem.id in wanted and trace.sample < samples]
 
 
-def train(rows: Path, out: Path) -> str:
+def label(traces: Sequence[Trace], out: Path) -> Path:
+    """The file that `strawberry train-prm` reads."""
+    by_problem: dict[str, list[Trace]] = defaultdict(list)
+    for trace in traces:
+        if trace.stop == "final_answer":
+            by_problem[trace.problem.id].append(trace)
+    mixed = [group for _, group in sorted(by_problem.items()) if len({trace.correct for trace in group}) == 2]
+    rows = [row_of(trace) for group in mixed for trace in sorted(group, key=lambda trace: trace.sample)]
+    out.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    print(f"{len(rows)} games of {len(mixed)} problems of {len(by_problem)}", flush=True)
+    return out
+
+
+def row_of(trace: Trace) -> dict[str, Any]:
+    """A game with its steps labelled by its end."""
+    path = [trace.messages[index] for index in trace.path]
+    first = next(at for at, turn in enumerate(path) if turn.role == "assistant")
+    replies = [turn.content for turn in path if turn.role == "assistant"]
+    return {
+        "prompt": [{"role": turn.role, "content": turn.content} for turn in path[:first]],
+        "completions": replies,
+        "asked": ["", *(turn.content for turn in path[first:] if turn.role == "user")],
+        "labels": [trace.correct] * len(replies),
+        "values": [float(trace.correct)] * len(replies),
+        "trace": trace.id,
+        "problem": trace.problem.id,
+    }
+
+
+def train(steps: Path, out: Path) -> str:
     """The spec of the process reward model, trained if it is not there."""
-    from openstrawberry.training.prm import RewardTraining
 
     def hear(told: Progress) -> None:
-        if isinstance(told, Grade):
+        if isinstance(told, Grade) or (isinstance(told, Step) and told.step % 50 == 0):
             print(told, flush=True)
 
-    return f"prm:{out}" if out.is_dir() else RewardTraining(RECIPE, "berry", rows, hear).run(out).spec
+    return f"prm:{out}" if out.is_dir() else RewardTraining(RECIPE, "berry", steps, hear).run(out).spec
 
 
 def score(traces: list[Trace], prm: str) -> list[Sample]:
@@ -103,14 +135,12 @@ def score(traces: list[Trace], prm: str) -> list[Sample]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("build/prm"))
-    parser.add_argument("--problems", type=int, default=150, help="to learn from, per size")
-    parser.add_argument("--games", type=int, default=2, help="of each of them")
-    parser.add_argument("--rollouts", type=int, default=2, help="from one prefix, at most")
-    parser.add_argument("--exam", type=int, default=100, help="held-out problems, per size")
+    parser.add_argument("--problems", type=int, default=366, help="to learn from, per size")
+    parser.add_argument("--exam", type=int, default=59, help="held-out problems, per size")
     parser.add_argument("--samples", type=int, default=8, help="of each held-out problem")
     given = parser.parse_args()
     learnt, held = problems(given.problems, given.exam)
-    steps = label(learnt, given.games, given.rollouts, SEED, given.out)
+    steps = label(sample(learnt, GAMES, given.out / "train"), given.out / "steps.jsonl")
     traces = sample(held, given.samples, given.out / "heldout")
     print(report(score(traces, train(steps, given.out / "model"))))
 
