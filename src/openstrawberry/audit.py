@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from openstrawberry.errors import ProviderError, SetupError
+from openstrawberry.errors import ProviderError, UsageError
 from openstrawberry.stats import Interval, bootstrap_mean, kappa
 from openstrawberry.store.reading import read_traces
 from openstrawberry.trace import Checked, Trace
@@ -72,11 +72,12 @@ async def audit(
         limit: only the first so many traces.
 
     Raises:
-        SetupError: no such run or verifier, or the two are the same.
+        SetupError: no such run.
+        UsageError: no such verifier, or the two are the same.
         ProviderError: see `verify.recheck`.
     """
     if first == second and first is not None:
-        raise SetupError(f"An audit compares two verifiers, and both are {first}: name another with --against.")
+        raise UsageError(f"An audit compares two verifiers, and both are {first}: name another with --against.")
     found = Audit(first or "the problems' own", second or KEPT)
     names = [first or "", *([second] if second else [])]
     clusters: list[str] = []
