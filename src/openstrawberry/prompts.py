@@ -51,6 +51,10 @@ class PromptSet:
         """The first wording of `entry`."""
         return self.pool(entry)[0]
 
+    def within(self, strategy: str) -> "PromptSet":
+        """The set of a strategy that works for this one, as that strategy sees it."""
+        return replace(self.others[strategy], others=self.others)
+
     @property
     def digest(self) -> str:
         """Hash of all texts and data in the set, and in those of the strategies that work for this one."""

@@ -166,3 +166,29 @@ def test_after_an_error_in_gather_nobody_asks_on() -> None:
     ((ticket, action),) = stepper.open.items()
     stepper.send(ticket, reply(task, action))
     assert stepper.result == "after q"
+
+
+def test_whoever_waits_has_a_place_that_does_not_depend_on_who_was_served_first() -> None:
+    def pair(task: Task, root: Node) -> Steps[None]:
+        for _ in range(2):
+            yield from gather(rollout(task, root, 1), rollout(task, root, 2))
+
+    def two_pairs(task: Task) -> Steps[Answer]:
+        root = task.user("q")
+        node = yield Ask(root)
+        yield from gather(pair(task, root), pair(task, root))
+        return Answer("", node)
+
+    def seen(order: random.Random) -> list[tuple[int, ...]]:
+        task, places = make_task(), []
+        stepper = Stepper(two_pairs(task))
+        while not stepper.done:
+            ticket = order.choice(sorted(stepper.open))
+            places.append(stepper.place(ticket))
+            action = stepper.open[ticket]
+            assert isinstance(action, Ask)
+            stepper.send(ticket, reply(task, action))
+        return sorted(places)
+
+    expected = sorted([(), *[(0, 0), (0, 1), (0, 1), (1, 0), (1, 1), (1, 1)] * 2])
+    assert all(seen(random.Random(seed)) == expected for seed in range(5))

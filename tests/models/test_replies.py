@@ -102,11 +102,12 @@ def test_everything_that_decides_a_reply_is_in_its_key() -> None:
         reply_key("m", "solver", REQUEST, "chain", 0, 0), reply_key("n", "solver", REQUEST, "chain", 0, 0),
         reply_key("m", "critic", REQUEST, "chain", 0, 0), reply_key("m", "solver", REQUEST, "other", 0, 0),
         reply_key("m", "solver", REQUEST, "chain", 1, 0), reply_key("m", "solver", REQUEST, "chain", 0, 1),
+        *(reply_key("m", "solver", REQUEST, "chain", 0, 0, place) for place in ((1,), (1, 0))),
         *(reply_key("m", "solver", replace(REQUEST, **{name: value}), "chain", 0, 0) for name, value in (
             ("temperature", 0.5), ("top_p", 0.5), ("max_tokens", 5), ("stop", ("x",)), ("seed", 5),
             ("reasoning", "low"), ("response_schema", {"type": "object"}), ("thoughts", True))),
     }  # fmt: skip
-    assert len(keys) == 14
+    assert len(keys) == 16
 
 
 @pytest.mark.parametrize("content", ["", "  \n ", "x" * 1_048_576])

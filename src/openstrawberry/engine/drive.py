@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from openstrawberry.chat import Request
 from openstrawberry.engine.events import Emit, Judged, Streamed, TraceStarted, TurnEnded, TurnStarted, ignore
 from openstrawberry.engine.slots import Slots
-from openstrawberry.engine.stepper import Leaf, Stepper
+from openstrawberry.engine.stepper import Leaf, Place, Stepper
 from openstrawberry.errors import ProviderError, SetupError, StrawberryError
 from openstrawberry.models.model import no_logprobs, without_address
 from openstrawberry.models.replies import Recorded, reply_key
@@ -27,6 +27,7 @@ from openstrawberry.strategies.strategy import Answer, Ask, AskRole, Check, Stra
 from openstrawberry.trace import UNKNOWN, Checked, Failure, Node, Stop, Tokens, Trace, turn_of
 from openstrawberry.verifiers.verifier import Verdict
 
+NO_SCORER = "This strategy scores steps: name a process reward model with --prm prm:PATH, or choose another --strategy."
 _STOPS: Mapping[str, Stop] = {"context": "truncated", "budget": "budget"}
 
 
@@ -107,7 +108,8 @@ class _Drive:
         self.cache_key = f"{setting.identity}-{slot}".lstrip("-")
         self.id = setting.trace_id(problem, sample)
         self.task = Task(problem, setting.prompts, sample, setting.seed)
-        self.draws: Counter[tuple[str, AskRole]] = Counter()
+        self.draws: Counter[tuple[str, AskRole, Place]] = Counter()
+        self.stepper: Stepper[Answer]
         self.requests: dict[int, Request] = {}
 
     async def run(self) -> Trace:
@@ -130,7 +132,7 @@ class _Drive:
         return self._record(answer, verdict, failure, started)
 
     async def _solve(self) -> Answer:
-        stepper = Stepper(self.setting.strategy.solve(self.task))
+        stepper = self.stepper = Stepper(self.setting.strategy.solve(self.task))
         running: dict[asyncio.Task[Any], int] = {}
         try:
             while not stepper.done:
@@ -185,10 +187,7 @@ class _Drive:
         if isinstance(action, Check):
             return await self._check(action.answer)
         if self.setting.scorer is None:
-            raise SetupError(
-                "This strategy scores steps: name a process reward model with --prm prm:PATH, or choose another "
-                "--strategy."
-            )
+            raise SetupError(NO_SCORER)
         return await self.setting.scorer(action.node)
 
     async def _ask(self, ticket: int, ask: Ask) -> Node:
@@ -211,15 +210,18 @@ class _Drive:
     def _request(self, ticket: int, ask: Ask) -> Request:
         """The request of an open action: made once, since making it counts a draw."""
         if ticket not in self.requests:
-            self.requests[ticket] = self._draw(ask, without_address(self.setting.model(ask.role).spec))
+            spec = without_address(self.setting.model(ask.role).spec)
+            self.requests[ticket] = self._draw(ask, spec, self.stepper.place(ticket))
         return self.requests[ticket]
 
-    def _draw(self, ask: Ask, spec: str) -> Request:
+    def _draw(self, ask: Ask, spec: str, place: Place) -> Request:
         sampling = self.setting.sampling
         # Counted by what was said, not by where it stands: equal beginnings of several branches are several draws too.
-        draw = self.draws[ask.node.chain, ask.role]
-        self.draws[ask.node.chain, ask.role] += 1
-        seed = _hash(self.setting.seed, self.problem.id, self.sample, ask.role, ask.node.chain, draw)
+        # But each branch has draws of its own, or it would depend on who comes first what it gets, and how it goes on.
+        draw = self.draws[ask.node.chain, ask.role, place]
+        self.draws[ask.node.chain, ask.role, place] += 1
+        which = (ask.role, ask.node.chain, draw, *([place] if place else []))
+        seed = _hash(self.setting.seed, self.problem.id, self.sample, *which)
         request = Request(
             messages=ask.node.messages,
             temperature=sampling.temperature if ask.temperature is None else ask.temperature,
@@ -233,7 +235,7 @@ class _Drive:
             logprobs=ask.logprobs,
             cache_key=self._cache_key(ask.node.root),
         )
-        return replace(request, key=reply_key(spec, ask.role, request, ask.node.chain, self.sample, draw))
+        return replace(request, key=reply_key(spec, ask.role, request, ask.node.chain, self.sample, draw, place))
 
     def _cache_key(self, root: Node) -> str:
         """The slot's; a conversation that begins differently (a critic's) has a key of its own.

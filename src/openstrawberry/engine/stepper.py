@@ -14,6 +14,8 @@ from openstrawberry.strategies.strategy import Ask, Check, Group, Score, Steps
 
 T = TypeVar("T")
 Leaf = Ask | Check | Score
+Place = tuple[int, ...]
+"""Who wants something: the numbers of group members, from the outermost in; empty for the strategy itself."""
 
 
 @dataclass(eq=False)
@@ -23,6 +25,7 @@ class _Member:
     generator: Generator[Any, Any, Any]
     group: Group | None = None
     number: int = 0
+    place: Place = ()
     groups: list[Group] = field(default_factory=list)
 
 
@@ -51,6 +54,10 @@ class Stepper(Generic[T]):
     def throw(self, ticket: int, error: BaseException) -> None:
         """Makes an open action raise `error` in the generator that wants it."""
         self._hand(ticket, None, error)
+
+    def place(self, ticket: int) -> Place:
+        """Who wants the result of an open action; the same in whatever order results arrive."""
+        return self._owners[ticket].place
 
     def close(self) -> None:
         """Cancels everything."""
@@ -93,7 +100,7 @@ class Stepper(Generic[T]):
             member.groups.append(group)
         self._waiting[group] = member
         for number, generator in group.new:
-            started = _Member(generator, group, number)
+            started = _Member(generator, group, number, (*member.place, number))
             self._members[group].append(started)
             self._ready.append((started, None, None))
         group.new.clear()

@@ -36,8 +36,14 @@ class ReplyRecord(Protocol):
         ...
 
 
-def reply_key(model: str, role: str, request: Request, chain: str, sample: int, draw: int) -> str:
-    """The place of a reply in the record. `chain` is the hash of the conversation, `draw` counts asks at its end."""
+def reply_key(
+    model: str, role: str, request: Request, chain: str, sample: int, draw: int, place: tuple[int, ...] = ()
+) -> str:
+    """The place of a reply in the record.
+
+    `chain` is the hash of the conversation, `draw` counts asks at its end, those of each branch of a search (`place`)
+    by themselves.
+    """
     parts = (
         model,
         role,
@@ -53,6 +59,7 @@ def reply_key(model: str, role: str, request: Request, chain: str, sample: int, 
         draw,
         *(["thoughts"] if request.thoughts else []),
         *(("logprobs",) if request.logprobs else ()),
+        *([place] if place else []),
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 

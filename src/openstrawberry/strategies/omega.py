@@ -17,7 +17,7 @@ an ordinary game, so that pass rates say what the model does and not what a sear
 from math import sqrt
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from openstrawberry.prompts import PromptSet
 from openstrawberry.strategies.rollouts import Prefix, Rollout, Rollouts
@@ -34,7 +34,7 @@ class Omega(Strategy):
     mode: Literal["binary", "all"] = Field(default="binary", description="search, or label every prefix")
     branches: int = Field(default=4, ge=1, le=10_000, description="rollouts from one prefix")
     searches: int = Field(default=4, ge=0, le=1_000_000, description="wrong rollouts that are searched")
-    max_branches: int = Field(default=40, ge=1, le=1_000_000, description="rollouts in all")
+    max_branches: int = Field(default=40, ge=1, le=1_000_000, validate_default=True, description="rollouts in all")
     temperature: float = Field(default=0.7, ge=0, description="sampling temperature of all rollouts")
     alpha: float = Field(default=0.5, gt=0, le=1, description="how much rollouts of a good prefix are preferred")
     beta: float = Field(default=0.9, gt=0, le=1, description="how much short rollouts are preferred ...")
@@ -42,6 +42,13 @@ class Omega(Strategy):
     c: float = Field(default=0.125, ge=0, description="how much prefixes that were seldom taken are preferred")
     max_turns: int = Field(default=40, ge=1, le=1_000_000, description="replies of one rollout, its prefix included")
     final_every: int = Field(default=9, ge=0, description="ask for the final answer every N turns; 0 never asks")
+
+    @field_validator("max_branches")
+    @classmethod
+    def _fits(cls, most: int, info: ValidationInfo) -> int:
+        if most < info.data.get("branches", 1):
+            raise ValueError("it must not be below branches")
+        return most
 
     @property
     def uses(self) -> tuple[str, ...]:

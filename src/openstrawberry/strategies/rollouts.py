@@ -7,9 +7,9 @@ make. Only the one that is being searched never counts, since it was picked for 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from openstrawberry.strategies.strategy import Answer, Check, Steps, Task, gather
+from openstrawberry.strategies.strategy import Answer, Check, Steps, Task, attempt, gather
 from openstrawberry.strategies.strawberry import Strawberry
 from openstrawberry.trace import Node
 
@@ -18,12 +18,13 @@ from openstrawberry.trace import Node
 class Prefix:
     """A beginning of a solution: the user turn number `turn`, which waits for a reply.
 
-    `taken`: how often a search has taken one of its rollouts.
+    `made`: the rollouts from there; `taken`: how often a search has taken one of them.
     """
 
     node: Node
     turn: int = 0
     taken: int = 0
+    made: list["Rollout"] = field(default_factory=list)
 
     @property
     def end(self) -> Node:
@@ -79,14 +80,18 @@ class Rollouts:
 
     Args:
         branches: rollouts from one prefix.
-        most: rollouts in all; the first prefix has its own in any case.
+        most: rollouts in all.
     """
 
     def __init__(self, game: Strawberry, task: Task, branches: int, most: int) -> None:
         self.game, self.task, self.branches, self.most = game, task, branches, most
-        self.made: list[Rollout] = []
         self.prefixes: dict[str, Prefix] = {}
         self._spent = 0
+
+    @property
+    def made(self) -> list[Rollout]:
+        """All of them."""
+        return [each for prefix in self.prefixes.values() for each in prefix.made]
 
     def estimate(self, prefix: Prefix, searched: Rollout | None = None) -> Steps[None]:
         """Notes the share of right ones among the rollouts from a prefix, of which it makes as many as are missing.
@@ -97,12 +102,12 @@ class Rollouts:
         if known is None:
             found = [each for each in self.made if each is not searched and each.came_through(prefix)]
             missing = max(0, self.branches - len(found))
-            if self.prefixes and self._spent + missing > self.most:
+            if self._spent + missing > self.most:
                 return
             self.prefixes[prefix.node.chain] = known = prefix
             self._spent += missing
             fresh = yield from gather(*(self.play(prefix) for _ in range(missing)))
-            self.made += fresh
+            prefix.made = fresh
             rights = [each.right for each in (*found, *fresh) if each.right is not None]
             prefix.end.visits = len(rights)
             prefix.end.value = sum(rights) / len(rights) if rights else 0.0
@@ -110,7 +115,7 @@ class Rollouts:
 
     def play(self, prefix: Prefix) -> Steps[Rollout]:
         """Plays one on to its end. One without an answer did not come out right, but is not known to be wrong."""
-        answer = yield from self.game.play(self.task, prefix.node, prefix.turn)
+        answer = yield from attempt(self.game.play(self.task, prefix.node, prefix.turn), self.task, prefix.node)
         if answer.stop != "final_answer":
             return Rollout(prefix, answer, False)
         verdict = yield Check(answer.text)

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from openstrawberry.errors import ProviderError
 from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet
 from openstrawberry.trace import Channel, Node, Stop, Tree
@@ -154,8 +155,7 @@ class Task:
 
         Same problem and tree, its own prompts; `member` tells several of them apart, so that each draws its own.
         """
-        prompts = replace(self.prompts.others[strategy], others=self.prompts.others)
-        return replace(self, prompts=prompts, member=(*self.member, strategy, *member))
+        return replace(self, prompts=self.prompts.within(strategy), member=(*self.member, strategy, *member))
 
     def random(self, *labels: object) -> Random:
         """A generator that depends on problem, sample, seed and `labels` only, so replays draw the same."""
@@ -175,13 +175,23 @@ class Task:
         return self.tree.add("user", text, after, after.channel if after else self.channel)
 
 
+def attempt(steps: Steps[Answer], task: Task, node: Node | None = None) -> Steps[Answer]:
+    """One attempt of several, from `node` on: if it outgrows the model's context, it is truncated and ends no other."""
+    try:
+        return (yield from steps)
+    except ProviderError as error:
+        if error.kind != "context":
+            raise
+        return Answer("", node or task.user(task.problem.question), stop="truncated", detail=str(error))
+
+
 class Strategy(BaseModel, ABC):
     """Base of all strategies: an immutable pydantic model whose fields are the options (`--set key=value`).
 
     `model_fields` names that stand in `RESUMABLE` may change between a run and its continuation.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: ClassVar[str]
     RESUMABLE: ClassVar[frozenset[str]] = frozenset({"max_turns"})
@@ -199,6 +209,10 @@ class Strategy(BaseModel, ABC):
     @property
     def sees_answers(self) -> bool:
         """Whether it looks at the known answers: fit for making data, and never for measuring a model."""
+        return False
+
+    def scores(self, prompts: PromptSet) -> bool:
+        """Whether it wants process rewards (`Score`), so that a run without a model of them need not begin."""
         return False
 
     @abstractmethod
