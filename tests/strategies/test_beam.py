@@ -1,5 +1,6 @@
 """The beam search, answered by hand."""
 
+from openstrawberry.chat import Reply
 from openstrawberry.strategies.beam import Beam
 from openstrawberry.strategies.strategy import Ask
 from openstrawberry.trace import Node
@@ -71,3 +72,14 @@ def test_steps_whose_value_is_not_known_are_neither_best_nor_worst() -> None:
     play(strategy, mine, says, score=lambda node: {"a": 0.1, "b": float("nan"), "c": 0.9}.get(node.content[0], 0.5))
     gone_on = [node.parent.content for node in mine.tree.nodes if node.role == "user" and node.index > 1]
     assert gone_on == ["c", "b"]
+
+
+def test_a_refused_draw_takes_nobodys_place() -> None:
+    strategy = Beam(width=1, branches=3, depth=2, value="prm", enough=2)
+    mine = task(strategy)
+    refused = Reply(content="f", finish_reason="filter")
+    says = scripted([refused, "b", "a", "c <final_answer>3</final_answer>", "d", "d"])
+    answer = play(strategy, mine, says, score=score)
+    assert (answer.text, answer.stop) == ("3", "final_answer")
+    nobody = play(strategy, task(strategy), lambda ask: refused, score=score)
+    assert (nobody.text, nobody.stop) == ("", "refused")

@@ -4,12 +4,14 @@ from math import log, sqrt
 
 import pytest
 
+from openstrawberry.engine.stepper import Stepper
 from openstrawberry.errors import SetupError
 from openstrawberry.prompts import load_prompts
 from openstrawberry.strategies.catalogue import open_strategy
 from openstrawberry.strategies.mcts import Mcts, back_up
-from openstrawberry.strategies.search import Step
+from openstrawberry.strategies.search import Step, StepTree
 from openstrawberry.strategies.strategy import Ask, Task
+from openstrawberry.strategies.values import Values
 from openstrawberry.trace import Node, Tree
 from tests.making import PROBLEM
 from tests.strategies.growing import World, steps
@@ -83,9 +85,24 @@ def test_a_value_is_a_visit_of_every_step_above() -> None:
     root = Step([tree.add("user", "q", None)])
     child = Step([tree.add("assistant", "a", root.node)], 0, root)
     leaf = Step([tree.add("assistant", "b", child.node)], 1, child)
-    for value in (1.0, None, 0.0, 0.5):
-        back_up(leaf, value)
-    assert [(step.node.value, step.node.visits) for step in (root, child, leaf)] == [(0.5, 3), (0.5, 3), (0.0, 0)]
+    for value, visits in ((1.0, 1), (9.0, 0), (0.0, 1), (0.5, 1)):
+        leaf.node.value, leaf.node.visits = value, visits
+        back_up(leaf)
+    assert [(step.node.value, step.node.visits) for step in (root, child)] == [(0.5, 3), (0.5, 3)]
+
+
+def test_a_tree_may_be_deeper_than_python_follows_calls() -> None:
+    depth = 1500
+    strategy = Mcts(branches=1, depth=depth, max_turns=depth)
+    mine = task(strategy)
+    tree = StepTree(strategy, mine)
+    step = tree.root
+    for turn in range(depth):
+        step.children.append(Step([mine.tree.add("assistant", "one more", step.node)], turn, step))
+        step = step.children[0]
+    assert strategy.urgent(tree, 1) == []
+    assert step.worth == 0.0
+    assert Stepper(Values("rollouts", tree, 1, "last").of([])).done
 
 
 def test_iterations_are_the_steps_that_are_expanded_at_most() -> None:

@@ -206,6 +206,59 @@ def test_mini_steps_are_cut_and_go_on_and_an_answer_may_stand_across_them(name: 
     assert users[1:] == ["Go on."] * 4
 
 
+@every_search
+def test_an_answer_may_stand_across_the_last_mini_step_and_the_game_that_is_played_on(name: str) -> None:
+    def says(ask: Ask) -> Reply:
+        if ask.max_tokens is None:
+            return Reply(content="answer>3</final_answer>", finish_reason="stop")
+        return Reply(content="So: <final_", finish_reason="length")
+
+    asked: list[Ask] = []
+    answer, _ = searched(name, says, asked, step_tokens=4, value="rollouts", depth=1, branches=2)
+    assert (answer.text, answer.stop) == ("3", "final_answer")
+    assert len(asked) == 2 + 2  # the games end with the reply that completes the answer
+
+
+@every_search
+def test_confidence_counts_the_tokens_of_what_is_played_on_too(name: str) -> None:
+    def says(ask: Ask) -> Reply:
+        assert ask.logprobs
+        return Reply(content=world(ask), finish_reason="stop", logprobs=(0.0 if len(ask.node.messages) == 2 else -9.0,))
+
+    world = World()
+    options = {"value": "confidence", "branches": 1, "depth": 1} | ({"iterations": 1} if name == "mcts" else {})
+    answer, _ = searched(name, says, **options)
+    assert answer.text
+    assert answer.node.value < 0.3  # one sure step, four unsure ones
+
+
+@every_search
+def test_equal_draws_that_answer_have_a_vote_each(name: str) -> None:
+    says = scripted([f"<final_answer>{each}</final_answer>" for each in "4333"])
+    says_prm = {"value": "prm", "branches": 4, "depth": 1, "choose": "vote", "enough": 2}
+    answer, mine = searched(name, says, **says_prm)
+    assert answer.text == "3"
+
+
+@every_search
+def test_no_prompt_file_can_make_a_search_look_at_the_known_answer(name: str) -> None:
+    strategy = open_strategy(name, {})
+    mine = PromptSet("mine", {"value": "check"}, task(strategy).prompts.others)
+    with pytest.raises(SetupError, match="write one of rollouts, prm, judge, confidence there"):
+        play(strategy, Task(PROBLEM, mine), World())
+
+
+def test_a_judge_reads_what_was_written_and_nothing_is_filled_into_the_question() -> None:
+    problem = PROBLEM.model_copy(update={"question": "What does {steps} mean?"})
+    strategy = open_strategy("vote", {"base": "few-shot", "k": 1, "weight": "judge"})
+    mine, asked = Task(problem, load_prompts("vote", "brief", uses=strategy.uses)), list[Ask]()
+    play(strategy, mine, scripted(["<final_answer>a place</final_answer>", '{"score": 7}']), asked=asked)
+    (judge,) = [ask.node.content for ask in asked if ask.role == "judge"]
+    assert "What does {steps} mean?" in judge
+    assert "[1] <final_answer>a place</final_answer>" in judge
+    assert "[2]" not in judge  # the examples were put into the model's mouth
+
+
 def test_a_prompt_set_without_a_way_to_value_steps_is_one_sentence() -> None:
     strategy = open_strategy("beam", {})
     mine = PromptSet("mine", {"words": "none"}, task(strategy).prompts.others)
@@ -330,6 +383,29 @@ def test_a_dead_back_end_ends_the_trace_and_not_at_the_cap(name: str) -> None:
     trace = driven(open_strategy(name, {}), ScriptedModel(answer=dies))
     assert (trace.stop, trace.error.status) == ("error", 500)
     assert len(calls) < 12
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("vote", {"k": 3}), ("beam", {"value": "check"}), ("mcts", {"value": "rollouts"}), ("omega", {"branches": 3})],
+    ids=str,
+)
+def test_an_attempt_that_outgrows_the_context_is_truncated_and_ends_no_other(name: str, options: Any) -> None:
+    asked: list[int] = []
+
+    def narrow(request: Any) -> Reply | ProviderError:
+        turn = sum(message.role == "assistant" for message in request.messages)
+        asked.append(turn)
+        if turn == 1 and asked.count(1) == 1:
+            return ProviderError("Too long.", provider="scripted", kind="context")
+        text = "<final_answer>3</final_answer>" if turn == 2 else f"Step {request.seed}."
+        return Reply(content=text, finish_reason="stop", model="m")
+
+    trace = driven(open_strategy(name, options), ScriptedModel(answer=narrow))
+    assert (trace.answer, trace.stop, trace.error.message) == (
+        ("3", "final_answer", "") if name != "omega" else ("", "truncated", "")
+    )
+    assert sum(turn.content.startswith("<final_answer>") for turn in trace.messages) >= 2
 
 
 @every_search

@@ -3,7 +3,7 @@
 Source: step-level beam search with a process reward (Snell et al. 2024, arXiv 2408.03314; OpenR, arXiv 2410.09671),
 and self-evaluation where there is none (Xie et al. 2023, arXiv 2305.00633). At each level every step of the beam gets
 `branches` next steps, all are valued (`values.py`), and the best `width` are the next beam. A step that answers leaves
-the beam with its place. After `depth` levels the game is played on from what is left.
+the beam with its place, a refused one takes nobody's. After `depth` levels the game is played on from what is left.
 """
 
 from typing import ClassVar
@@ -42,7 +42,8 @@ class Beam(StepSearch):
             worths = filled((yield from values.of(steps)), nobody=0.0)
             if values.satisfied(self.enough):
                 return values.elected(self.choose)
-            ranked = sorted(zip(worths, steps, strict=True), key=lambda each: (-each[0], -each[1].node.prior))
+            told = [each for each in zip(worths, steps, strict=True) if each[1].end is None or each[1].end.text]
+            ranked = sorted(told, key=lambda each: (-each[0], -each[1].node.prior))
             beam = [step for _, step in ranked[: self.width] if step.end is None]
         yield from values.finish(beam)
         return values.elected(self.choose)

@@ -8,12 +8,13 @@ Marco-o1 (Zhao et al. 2024, arXiv 2411.14405); the actions of toyberry, which st
         select        from the root, always the most urgent step below, to one that has not been expanded
         expand        draw its next steps, side by side
         evaluate      value each of them (`values.py`)
-        back up       every step above gets the values below it as visits of its own
+        back up       every step above gets the values below it as visits of its own, one for each draw or game
 
 A value that is not known is not backed up, and its step is as urgent as what is known of its parent. `leaves` at a time
 are selected, so that their expansions go out together.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from math import log, sqrt
 from typing import ClassVar, Literal
@@ -62,8 +63,9 @@ class Mcts(StepSearch):
             turns = [self.turns(task, tree, leaf, names) for leaf in leaves]
             grown = yield from gather(*(tree.expand(*each, doubt) for each in zip(leaves, turns, strict=True)))
             steps = [step for children in grown for step in children]
-            for step, value in zip(steps, (yield from values.of(steps)), strict=True):
-                back_up(step, value)
+            yield from values.of(steps)
+            for step in steps:
+                back_up(step)
             if values.satisfied(self.enough):
                 break
         if not any(end.text for end in values.ends):
@@ -73,15 +75,13 @@ class Mcts(StepSearch):
     def urgent(self, tree: StepTree, count: int) -> list[Step]:
         """Up to `count` different leaves, the most urgent ones; none where everything has been expanded."""
         found: list[Step] = []
-
-        def free(step: Step) -> bool:
-            return step not in found and (tree.open(step) or any(map(free, step.children)))
-
-        while len(found) < count and free(tree.root):
+        left = Counter(above for step in tree.root.below() if tree.open(step) for above in step.line())
+        while len(found) < count and left[tree.root]:
             step = tree.root
             while step.children:
-                step = max(filter(free, step.children), key=self.urgency)
+                step = max((child for child in step.children if left[child]), key=self.urgency)
             found.append(step)
+            left.subtract(step.line())
         return found
 
     def urgency(self, step: Step) -> float:
@@ -94,7 +94,7 @@ class Mcts(StepSearch):
 
     def turns(self, task: Task, tree: StepTree, step: Step, names: Sequence[str]) -> list[Node]:
         """The user turn that each branch answers: one action after the other, in an order of its own for each step."""
-        if step is tree.root or tree.cut(step.node):
+        if step is tree.root or tree.game.cut(step.node):
             return [tree.turn_after(step)] * self.branches
         random, texts = task.random("actions", step.node.chain), actions(task.prompts)
         order = (random.sample(names, len(names)) * self.branches)[: self.branches]
@@ -122,10 +122,7 @@ class Mcts(StepSearch):
 
     def best_open(self, root: Step) -> list[Step]:
         """The best step that has not ended, to be played on from: the deepest of the best. None if all have ended."""
-        leaves, below = [], [root]
-        for step in below:
-            below += step.children
-            leaves += [step] if step.end is None and not step.children else []
+        leaves = [step for step in root.below() if step.end is None and not step.children]
         return sorted(leaves, key=lambda step: (-step.worth, -step.turn))[:1]
 
 
@@ -135,8 +132,8 @@ def actions(prompts: PromptSet) -> PromptSet:
     return PromptSet(f"{prompts.name}, actions", listed if isinstance(listed, dict) else {})
 
 
-def back_up(step: Step, value: float | None) -> None:
-    """Counts a value as a visit of every step above; of the step itself it is the first."""
-    if value is not None and step.parent is not None:
+def back_up(step: Step) -> None:
+    """What was found at a step counts for every step above, as often as it was found."""
+    if step.node.visits and step.parent is not None:
         for above in step.parent.line():
-            above.visited(value)
+            above.visited(step.node.value, 1)

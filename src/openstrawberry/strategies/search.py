@@ -11,16 +11,15 @@ game is played on from the best step, to its own cap. Every step's value, visits
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
 
 from pydantic import Field
 
 from openstrawberry.errors import SetupError
 from openstrawberry.prompts import PromptSet
 from openstrawberry.strategies.election import Aggregate, Rule
-from openstrawberry.strategies.strategy import Answer, Ask, Steps, Strategy, Task, gather
+from openstrawberry.strategies.strategy import Answer, Ask, Steps, Strategy, Task, attempt, gather
 from openstrawberry.strategies.strawberry import Strawberry
-from openstrawberry.strategies.values import JUDGED, PLAYED, WORDS, Source
+from openstrawberry.strategies.values import BLIND, JUDGED, PLAYED, WORDS, Source
 from openstrawberry.trace import Node
 from openstrawberry.verifiers.extract import final_answer
 
@@ -51,19 +50,30 @@ class StepSearch(Strategy):
         return self.value == "check"
 
     @property
-    def game(self) -> Strawberry:
+    def game(self) -> "Game":
         """The game whose steps are searched."""
-        return Strawberry(max_turns=self.max_turns, final_every=self.final_every, temperature=self.temperature)
+        return Game(
+            max_turns=self.max_turns,
+            final_every=self.final_every,
+            temperature=self.temperature,
+            step_tokens=self.step_tokens,
+        )
 
     def source(self, prompts: PromptSet) -> Source:
         """How steps are valued: a model that is too small to judge says so in its prompt set."""
-        source: Source = self.value or prompts.entries.get("value", "")
-        if source not in get_args(Source):
+        if self.value is not None:
+            return self.value
+        source: Source = prompts.entries.get("value", "")
+        if source not in BLIND:
             raise SetupError(
                 f"The prompt set {prompts.name} names no way to value steps under 'value': "
-                f"write one of {', '.join(get_args(Source))} there, or choose one with --set value=VALUE."
+                f"write one of {', '.join(BLIND)} there, or choose one with --set value=VALUE."
             )
         return source
+
+    def scores(self, prompts: PromptSet) -> bool:
+        """Where process rewards decide what a step is worth."""
+        return self.source(prompts) == "prm"
 
     def bounded(self, prompts: PromptSet, turns: int | None, steps: int, left: int, each: int = 1) -> int:
         """Replies at most for `steps` steps of `each` replies, all of them valued, and `left` games played on."""
@@ -71,6 +81,25 @@ class StepSearch(Strategy):
         source = self.source(prompts)
         valued = JUDGED if source == "judge" else self.rollouts * (game - 1) if source in PLAYED else 0
         return steps * (each + valued) + left * (game - 1 + (JUDGED if source == "judge" else 0))
+
+
+class Game(Strawberry):
+    """The step game; with `step_tokens` in mini-steps, which are gone on with where they are cut."""
+
+    step_tokens: int | None = None
+
+    def cut(self, node: Node) -> bool:
+        """Whether this is a mini-step that its limit has cut."""
+        return self.step_tokens is not None and node.finish_reason == "length"
+
+    def ended(self, node: Node) -> Answer | None:
+        """See `Strawberry.ended`; an answer may stand across mini-steps."""
+        pieces, before = [node.content], node.parent and node.parent.parent
+        while before is not None and self.cut(before):
+            pieces.append(before.content)
+            before = before.parent and before.parent.parent
+        answer = final_answer("".join(reversed(pieces)))
+        return super().ended(node) if answer is None else Answer(answer, node, method="final_answer")
 
 
 @dataclass(eq=False)
@@ -96,7 +125,7 @@ class Step:
     @property
     def worth(self) -> float:
         """Its value, or as long as that is not known its parent's."""
-        return self.node.value if self.node.visits or self.parent is None else self.parent.worth
+        return next((step.node.value for step in self.line() if step.node.visits), 0.0)
 
     def line(self) -> Iterator["Step"]:
         """From here to the root."""
@@ -105,11 +134,18 @@ class Step:
             yield step
             step = step.parent
 
-    def visited(self, value: float) -> None:
-        """Counts a visit that found `value`; the step's value is the mean of what was found."""
+    def below(self) -> list["Step"]:
+        """The step and all that follow it; a parent always stands before its children."""
+        steps = [self]
+        for step in steps:
+            steps += step.children
+        return steps
+
+    def visited(self, value: float, visits: int) -> None:
+        """Counts visits that found `value` on the mean; the step's value is the mean of all that was found."""
         for node in self.nodes:
-            node.visits += 1
-            node.value += (value - node.value) / node.visits
+            node.visits += visits
+            node.value += (value - node.value) * visits / node.visits
 
 
 class StepTree:
@@ -133,7 +169,7 @@ class StepTree:
         for nodes in alike.values():
             for node in nodes:
                 node.prior = len(nodes) / len(drawn)
-            step.children.append(Step(nodes, step.turn + 1, step, self.ended(nodes[0])))
+            step.children.append(Step(nodes, step.turn + 1, step, self.game.ended(nodes[0])))
         return step.children
 
     def open(self, step: Step) -> bool:
@@ -146,7 +182,7 @@ class StepTree:
         if step.following is None:
             if step.turn < 0:
                 step.following = step.node
-            elif self.cut(step.node):
+            elif self.game.cut(step.node):
                 step.following = self.task.user(self.words.prompts.text("go_on"), after=step.node)
             else:
                 step.following = self.game.say(self.task, step.node, step.turn + 1)
@@ -159,20 +195,12 @@ class StepTree:
         if step.turn + 1 >= self.search.max_turns:
             return Answer("", step.node, stop="max_turns")
         task = self._whole.within(Strawberry.name, "played on", number)
-        return (yield from self.game.play(task, self.turn_after(step), step.turn + 1))
-
-    def ended(self, node: Node) -> Answer | None:
-        """How the game ends with this reply; an answer may stand across mini-steps."""
-        pieces, before = [node.content], node.parent and node.parent.parent
-        while before is not None and self.cut(before):
-            pieces.append(before.content)
-            before = before.parent and before.parent.parent
-        answer = final_answer("".join(reversed(pieces)))
-        return self.game.ended(node) if answer is None else Answer(answer, node, method="final_answer")
+        node = self.turn_after(step)
+        return (yield from attempt(self.game.play(task, node, step.turn + 1, self._confident), task, node))
 
     def _draw(self, turn: Node, number: int, reflection: str) -> Steps[Node]:
         node = yield from self._ask(turn, number)
-        if reflection and self.ended(node) is None and not self.cut(node):
+        if reflection and self.game.ended(node) is None and not self.game.cut(node):
             node = yield from self._ask(self.task.user(reflection, after=node), number)
         return node
 
@@ -180,7 +208,3 @@ class StepTree:
         temperature, tokens = self.game.temperature_at(number), self.search.step_tokens
         node: Node = yield Ask(turn, temperature=temperature, max_tokens=tokens, logprobs=self._confident)
         return node
-
-    def cut(self, node: Node) -> bool:
-        """Whether this is a mini-step that its limit has cut."""
-        return self.search.step_tokens is not None and node.finish_reason == "length"

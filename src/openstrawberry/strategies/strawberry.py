@@ -51,12 +51,12 @@ class Strawberry(Strategy):
         """User turn number `turn`, which waits for a reply."""
         return task.user(self.prompt(task, turn), after=after)
 
-    def play(self, task: Task, node: Node, turn: int = 0) -> Steps[Answer]:
+    def play(self, task: Task, node: Node, turn: int = 0, logprobs: bool = False) -> Steps[Answer]:
         """Plays on from `node`, the user turn number `turn`, to the end: a whole game, or a rollout from its middle."""
         cut = 0
         for now in range(turn, self.max_turns):
             node = node if now == turn else self.say(task, node, now)
-            node = yield Ask(node, temperature=self.temperature_at(now))
+            node = yield Ask(node, temperature=self.temperature_at(now), logprobs=logprobs)
             if (answer := self.ended(node)) is not None:
                 return answer
             cut += node.finish_reason == "length"

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
+from openstrawberry.prompts import filled
 from openstrawberry.strategies.election import Aggregate, Candidate, Rule, aggregate, elect
 from openstrawberry.strategies.strategy import Answer, Check, Score, Steps, Task, gather
 from openstrawberry.strategies.structured import ask_json
@@ -38,6 +39,7 @@ REPAIRS = 1  # of a rating that cannot be read
 JUDGED = 1 + REPAIRS  # replies that a rating takes at most
 LAST = -1  # the number of the game that is played on from what a search has left
 PLAYED: frozenset[Source] = frozenset({"check", "rollouts"})
+BLIND: tuple[Source, ...] = ("rollouts", "prm", "judge", "confidence")  # those that need no known answer
 
 
 class Rating(BaseModel):
@@ -62,14 +64,15 @@ class Values:
     def of(self, steps: Sequence["Step"]) -> Steps[list[float | None]]:
         """The value of each step, None where it is not known. All are asked for side by side."""
         if self._source in PLAYED:
-            values = yield from self._played(steps)
+            told = yield from self._played(steps)
         else:
             values = yield from gather(*(self._at(step.node) for step in steps))
-            self.ends += [step.end for step in steps if step.end is not None]
-        for step, value in zip(steps, values, strict=True):
+            told = [(value, len(step.nodes)) for step, value in zip(steps, values, strict=True)]
+            self.ends += [step.end for step in steps if step.end is not None for _ in step.nodes]
+        for step, (value, _) in zip(steps, told, strict=True):
             for node in step.nodes:
                 _note(node, value)
-        return values
+        return [value for value, _ in told]
 
     def finish(self, steps: Sequence["Step"]) -> Steps[None]:
         """Plays the game to its end from each of `steps`, and values the ends."""
@@ -86,15 +89,15 @@ class Values:
         place = elect([Candidate(self._ballot(end), worth) for end, worth in zip(self.ends, worths, strict=True)], rule)
         return self.ends[place or 0]
 
-    def _played(self, steps: Sequence["Step"]) -> Steps[list[float | None]]:
-        """The mean of what came of each step's rollouts, of which each of its draws has its own."""
+    def _played(self, steps: Sequence["Step"]) -> Steps[list[tuple[float | None, int]]]:
+        """The mean of what came of each step's rollouts, of which each draw of it has its own, and how many tell it."""
         games = [(step, number) for step in steps for number in range(self._rollouts * len(step.nodes))]
         ends = yield from gather(*(self._tree.play_on(step, number) for step, number in games))
         values = yield from self._end([step for step, _ in games], ends)
         found: dict[Step, list[float]] = {step: [] for step in steps}
         for (step, _), value in zip(games, values, strict=True):
             found[step] += [] if value is None else [value]
-        return [fmean(each) if each else None for each in found.values()]
+        return [(fmean(each) if each else None, len(each)) for each in found.values()]
 
     def _end(self, steps: Sequence["Step"], ends: Sequence[Answer]) -> Steps[list[float | None]]:
         """Takes note of games that were played on from `steps` to `ends`; what each is worth."""
@@ -110,24 +113,27 @@ class Values:
         """How likely the answer of each game is in the whole tree; a game without an answer agrees with nobody."""
         for step, end in zip(steps, ends, strict=True):
             self._found.setdefault(step, Counter())[self._ballot(end)] += 1
-        likely, _ = self._answers(self._tree.root)
+        likely = self._answers()
         for end in self.ends:
             _note(end.node, likely[given] if (given := self._ballot(end)) else 0.0)
         return [end.node.value for end in ends]
 
-    def _answers(self, step: "Step") -> tuple[dict[str, float], int]:
-        """How likely each answer is from a step on, by its own rollouts and its next steps; and how many tell so."""
-        own = self._found.get(step, Counter())
-        below = [(child.node.prior, *self._answers(child)) for child in step.children]
-        known, told = sum(prior for prior, _, count in below if count), sum(count for *_, count in below)
-        total = own.total() + told
-        likely: dict[str, float] = defaultdict(float)
-        for each, count in own.items():
-            likely[each] += count / total
-        for prior, answers, count in below:
-            for each, share in answers.items() if count else ():
-                likely[each] += share * prior / known * told / total
-        return likely, total
+    def _answers(self) -> dict[str, float]:
+        """How likely each answer is: from every step on, by its own rollouts and its next steps, up to the root."""
+        found: dict[Step, tuple[dict[str, float], int]] = {}  # answers, and how many games tell so
+        for step in reversed(self._tree.root.below()):
+            own = self._found.get(step, Counter())
+            below = [(child.node.prior, *found[child]) for child in step.children]
+            known, told = sum(prior for prior, _, count in below if count), sum(count for *_, count in below)
+            total = own.total() + told
+            likely: dict[str, float] = defaultdict(float)
+            for each, count in own.items():
+                likely[each] += count / total
+            for prior, answers, count in below:
+                for each, share in answers.items() if count else ():
+                    likely[each] += share * prior / known * told / total
+            found[step] = likely, total
+        return found[self._tree.root][0]
 
     def _of_end(self, end: Answer) -> Steps[float | None]:
         if self._source == "check":
@@ -158,7 +164,7 @@ class Values:
 def judged(words: Task, node: Node) -> Steps[float | None]:
     """What a judge thinks of the path to `node`, asked aside; None where it cannot be read. `words`: its prompts."""
     steps = "\n\n".join(f"[{number}] {reply.content}" for number, reply in enumerate(replies(node), 1))
-    text = words.prompts.text("rate").replace("{question}", words.problem.question).replace("{steps}", steps)
+    text = filled(words.prompts.text("rate"), question=words.problem.question, steps=steps)
     system = words.system(words.prompts.text("judge"), channel="judge")
     read = yield from ask_json(words, text, Rating, after=system, role="judge", temperature=0.0, repairs=REPAIRS)
     return None if read.value is None else read.value.score / 10
@@ -177,11 +183,11 @@ def confidence(node: Node) -> float | None:
 
 
 def replies(node: Node) -> list[Node]:
-    """The replies on the path to `node`."""
-    return [each for each in node.path() if each.role == "assistant"]
+    """The replies on the path to `node`, without those that were put into the model's mouth (examples, an opening)."""
+    return [each for each in node.path() if each.reply is not None or each is node]
 
 
-def _note(node: Node, value: float | None) -> None:
-    """The first value of a node; where it is not known, its visits stay 0."""
+def _note(node: Node, value: float | None, visits: int = 1) -> None:
+    """The first value of a node, and how often it was found; where it is not known, its visits stay 0."""
     if value is not None:
-        node.value, node.visits = value, 1
+        node.value, node.visits = value, max(node.visits, visits)
