@@ -163,7 +163,7 @@ def test_a_base_that_rewords_the_question_is_refused_before_a_hint_is_kept() -> 
 
     class Rewording(Rationalize):
         @property
-        def solver(self) -> Strategy:
+        def member(self) -> Strategy:
             return Shouting()
 
     with pytest.raises(SetupError, match="choose another with --set base"):
@@ -190,6 +190,19 @@ def test_turns_of_the_base_are_known_to_selection(tmp_path: Path) -> None:
 def test_wrong_options_are_one_sentence(options: dict[str, Any], told: str) -> None:
     with pytest.raises(SetupError, match=told):
         open_strategy("rationalize", options)
+
+
+def test_common_flags_mean_the_base() -> None:
+    strategy = open_strategy("rationalize", {"base": "strawberry", "max_turns": 7, "temperature": 0.5})
+    assert strategy.member.model_dump(include={"max_turns", "temperature"}) == {  # type: ignore[attr-defined]
+        "max_turns": 7, "temperature": 0.5,
+    }  # fmt: skip
+
+
+def test_an_answer_that_looks_like_a_place_is_not_filled_in() -> None:
+    odd = PROBLEM.model_copy(update={"answer": "{question}"})
+    shown = hinted(Task(odd, load_prompts("rationalize", "brief", uses=["cot"])))
+    assert shown.question == f"{PROBLEM.question}\n{{question}}"
 
 
 @pytest.mark.parametrize("base", ["strawberry", "few-shot", "g1", "llamaberry", "distill", "deep-think"])

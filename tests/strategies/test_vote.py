@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from openstrawberry.config import load_config
 from openstrawberry.engine.drive import Setting, drive
 from openstrawberry.errors import ProviderError, SetupError
 from openstrawberry.evaluation.methods import read_method
 from openstrawberry.models.providers.scripted import ScriptedModel
 from openstrawberry.models.registry import open_model
 from openstrawberry.models.replies import Recorded
+from openstrawberry.pieces import strategy_of
 from openstrawberry.prompts import load_prompts
 from openstrawberry.settings import Settings
 from openstrawberry.strategies.catalogue import open_strategy
@@ -163,6 +165,24 @@ def test_common_flags_mean_the_members_where_they_know_them() -> None:
     assert Vote().max_turns == 40
     assert Vote(base="cot", final_every=3).max_turns == 0
     assert Vote(base="vote").member.member.max_turns == 40
+
+
+def test_the_length_of_replies_is_the_members_too() -> None:
+    small = strategy_of(load_config(None, {"strategy": "vote", "model": "berry", "set": {"base": "llamaberry"}}))
+    assert small.member == open_strategy("llamaberry", {"max_tokens": 512, "temperature": 0.7})  # type: ignore[attr-defined]
+    assert Vote(base="cot", max_tokens=9).member == open_strategy("cot", {"temperature": 0.7})
+
+
+def test_a_vote_by_weights_is_not_called_sure_by_counting_heads() -> None:
+    def says(ask: Ask) -> str:
+        if ask.role == "judge":
+            return json.dumps({"score": 1 if "<final_answer>2" in ask.node.content else 9})
+        return f"<final_answer>{2 if ask.node.index < 8 else 3}</final_answer>"
+
+    for choose, winner in (("vote", "2"), ("weighted", "3")):
+        strategy = Vote(base="zero-shot", k=12, weight="judge", choose=choose, early="confident")
+        mine = task(strategy)
+        assert play(strategy, mine, says).text == winner
 
 
 def test_a_wrong_base_or_option_of_it_is_one_sentence() -> None:

@@ -10,7 +10,7 @@ that are; ties go to the answer that is worth more, then to the one that was fou
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import comb, prod
+from math import ceil, comb, floor, prod
 from statistics import fmean
 from typing import Literal
 
@@ -80,9 +80,10 @@ def decided(leader: float, second: float, left: int) -> bool:
 def confident(leader: float, second: float, left: int) -> bool:
     """Whether the leader is the likelier of the two in the long run, for all that their votes tell (or is decided).
 
-    That is P(p > 1/2) >= `SURE` with p from Beta(leader + 1, second + 1), a binomial tail as both are counts.
+    That is P(p > 1/2) >= `SURE` with p from Beta(leader + 1, second + 1), a binomial tail as both are counts; weights
+    are rounded to the leader's disadvantage.
     """
-    ahead, behind = round(leader), round(second)
+    ahead, behind = floor(leader), ceil(second)
     draws = ahead + behind + 1
     return decided(leader, second, left) or sum(comb(draws, n) for n in range(ahead + 1)) >= SURE * 2**draws
 

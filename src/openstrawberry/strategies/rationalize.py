@@ -11,15 +11,16 @@ stays in the tree, in the channel `hint`, which nothing learns from; a trace who
 """
 
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field, computed_field, model_validator
 
 from openstrawberry.errors import SetupError
 from openstrawberry.problems.problem import Problem
-from openstrawberry.prompts import PromptSet
+from openstrawberry.prompts import PromptSet, filled
 from openstrawberry.strategies.leaks import leak
-from openstrawberry.strategies.strategy import Answer, Check, Steps, Strategy, Task
+from openstrawberry.strategies.over import Over
+from openstrawberry.strategies.strategy import Answer, Check, Steps, Task
 from openstrawberry.trace import Node
 
 HINTED = "solved only after the answer had been shown"
@@ -37,27 +38,19 @@ class HintedProblem(Problem):
         return self.bare.id
 
 
-class Rationalize(Strategy):
+class Rationalize(Over):
     """Options of rationalisation."""
 
     name: ClassVar[str] = "rationalize"
 
     base: str = Field(default="cot", description="the strategy that solves the problem, first alone and then hinted")
-    base_options: dict[str, Any] = Field(default_factory=dict, description="its options")
     retries: int = Field(default=3, ge=0, le=100, description="more hinted tries where one gives the hint away")
 
     @model_validator(mode="after")
     def _has_a_base(self) -> "Rationalize":
-        if self.base == self.name or self.solver.uses:
+        if self.base == self.name or self.member.uses:
             raise SetupError(f"{self.base} cannot be hinted: choose another, such as --set base=cot.")
         return self
-
-    @property
-    def solver(self) -> Strategy:
-        """The base strategy."""
-        from openstrawberry.strategies.catalogue import open_strategy
-
-        return open_strategy(self.base, self.base_options)
 
     @property
     def uses(self) -> tuple[str, ...]:
@@ -65,7 +58,7 @@ class Rationalize(Strategy):
 
     def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int | None:
         """The own try, the hinted one, and at most all of its retries."""
-        each = self.solver.most_replies(prompts.others[self.base], turns)
+        each = self.member.most_replies(prompts.within(self.base), turns)
         return None if each is None else each * (2 + (self.retries if turns is None else 0))
 
     @property
@@ -74,7 +67,7 @@ class Rationalize(Strategy):
 
     def solve(self, task: Task) -> Steps[Answer]:
         """Tries alone, then with the hint."""
-        solver = self.solver
+        solver = self.member
         own = yield from solver.solve(task.within(self.base))
         verdict = yield Check(own.text)
         if verdict.status not in ("incorrect", "no_answer") or own.stop == "refused" or not task.problem.answer:
@@ -102,7 +95,7 @@ def hinted(task: Task) -> HintedProblem:
     wording, bare = task.prompts.text("hinted"), task.problem
     if "{question}" not in wording or "{answer}" not in wording:
         raise SetupError("`hinted` in rationalize.yaml has to say {question} and {answer}: add what is missing.")
-    question = wording.replace("{answer}", bare.answer).replace("{question}", bare.question)
+    question = filled(wording, answer=bare.answer, question=bare.question)
     return HintedProblem(**{**bare.model_dump(exclude={"id"}), "question": question}, bare=bare)
 
 
