@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from openstrawberry.prompts import load_prompts
-from openstrawberry.strategies.catalogue import open_strategy
+from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
 from openstrawberry.strategies.strategy import Ask, Task
 from tests.making import PROBLEM
 from tests.strategies.playing import play
@@ -18,6 +18,8 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("beam", {}, "full"),
     ("beam", {"depth": 3}, "brief"),
     ("beam", {"value": "prm", "width": 3}, "brief"),
+    ("write-tests", {}, "full"),
+    ("llamaberry", {}, "full"),
     ("mcts", {"iterations": 5}, "full"),
     ("mcts", {"iterations": 5, "reflect": True, "rollouts": 2}, "brief"),
 ]
@@ -27,7 +29,8 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
 def test_the_most_replies_bound_a_trace_that_never_answers_and_are_not_far_off(
     name: str, options: dict[str, Any], prompt_set: str
 ) -> None:
-    strategy = open_strategy(name, {**options, "max_turns": 6})
+    limit = {"max_turns": 6} if "max_turns" in STRATEGIES.load(name).model_fields else {}
+    strategy = open_strategy(name, {**options, **limit})
     task = Task(PROBLEM, load_prompts(name, prompt_set, uses=strategy.uses))
     asked: list[Ask] = []
     play(strategy, task, lambda ask: f"I take step {len(asked)}.\nAnd wait.", asked=asked)

@@ -149,6 +149,13 @@ def test_a_model_may_smooth_the_thought_in_a_side_conversation() -> None:
     assert answer.node.root.content == PROBLEM.question
 
 
+def test_what_a_model_thought_before_it_rewrote_the_draft_is_no_part_of_the_thought() -> None:
+    answer, _, _ = smoothing("<think>I shall make the joins smooth.</think>First I looked, and erred.")
+    assert answer.node.content.splitlines()[1] == "First I looked, and erred."
+    wrapped, _, _ = smoothing("<think>First I looked, and erred.</think>")
+    assert wrapped.node.content.splitlines()[1] == "First I looked, and erred."
+
+
 @pytest.mark.parametrize(
     "reply",
     ["", "  ", "So it is <final_answer>7</final_answer>", Reply(content="I cannot", finish_reason="filter"),

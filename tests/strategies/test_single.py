@@ -2,7 +2,8 @@
 
 import pytest
 
-from openstrawberry.prompts import load_prompts
+from openstrawberry.errors import SetupError
+from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.strategies.catalogue import open_strategy
 from openstrawberry.strategies.strategy import Task
 from tests.making import PROBLEM
@@ -41,3 +42,10 @@ def test_few_shot_shows_answered_examples_before_the_question_and_never_the_prob
     task = Task(same, prompts)
     play(open_strategy("few-shot", {"shots": 2}), task, ["2"])
     assert sum(example["question"] in text for text in users(task)) == 1
+
+
+@pytest.mark.parametrize("examples", [None, [], "three", ["a"], [{"question": "?"}], {"question": "?", "answer": "!"}])
+def test_examples_that_cannot_be_read_are_one_sentence(examples: object) -> None:
+    prompts = PromptSet("mine", {"user": "{question}", "examples": examples})
+    with pytest.raises(SetupError, match="add a list of"):
+        play(open_strategy("few-shot", {}), Task(PROBLEM, prompts), ["3"])

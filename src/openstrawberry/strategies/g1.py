@@ -45,7 +45,9 @@ class G1(Strategy):
         default="none", description="the kind of inference that the steps are to follow"
     )
     min_steps: int = Field(default=3, ge=1, le=1000, description="steps before the final answer is allowed")
-    max_steps: int = Field(default=25, ge=1, le=1000, description="steps after which the final answer is asked for")
+    max_steps: int = Field(
+        default=25, ge=1, le=1000, validate_default=True, description="steps after which the final answer is asked for"
+    )
     temperature: float | None = Field(default=0.2, ge=0, description="sampling temperature")
     step_tokens: int = Field(default=300, ge=1, description="longest step")
     answer_tokens: int = Field(default=1200, ge=1, description="longest final answer")

@@ -21,9 +21,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from openstrawberry.problems.procedures import NOT_YET
+from openstrawberry.prompts import PromptSet, filled
 from openstrawberry.strategies.omega import Omega
 from openstrawberry.strategies.rollouts import Rollout
 from openstrawberry.strategies.strategy import Answer, Ask, Steps, Task
+from openstrawberry.strategies.thoughts import split_thoughts
 from openstrawberry.trace import Node, title_of
 from openstrawberry.verifiers.extract import final_answer
 
@@ -49,6 +51,10 @@ class Journey(Omega):
     doubt: float = Field(default=0.1, ge=0, le=1, description="chance of bad luck up to which a step is called wrong")
     smooth: Literal["template", "model"] = Field(default="template", description="who writes the joins")
 
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int:
+        """Those of the search, and one where a model smooths the thought."""
+        return super().most_replies(prompts, turns) + (self.smooth == "model")
+
     def solve(self, task: Task) -> Steps[Answer]:
         """Searches, walks, and answers with the long thought; like an ordinary game where nothing came out right."""
         rollouts = yield from self.explore(task)
@@ -69,9 +75,10 @@ class Journey(Omega):
 
     def smoothed(self, task: Task, draft: str, answer: str) -> Steps[str]:
         """The draft in one voice; the draft itself where the reply is cut, empty or comes to another answer."""
-        asked = task.prompts.text("smooth").replace("{draft}", draft).replace("{question}", task.problem.question)
+        asked = filled(task.prompts.text("smooth"), draft=draft, question=task.problem.question)
         node = yield Ask(task.tree.add("user", asked, None, "critic"), temperature=self.temperature)
-        text = plain(node.content)
+        parted = split_thoughts(node.content)  # of a model that thinks before it writes
+        text = plain(parted[1] if parted and parted[1] else node.content)
         fits = node.finish_reason not in ("length", "filter") and final_answer(node.content) in (None, answer)
         return text if text and fits else draft
 

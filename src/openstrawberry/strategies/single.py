@@ -60,13 +60,17 @@ class FewShot(SingleReply):
         """The examples, without any that equals the problem itself; always in the same order, so that it caches."""
         node: Node | None = None
         examples = task.prompts.entries.get("examples")
-        if not isinstance(examples, list) or not examples:
+        if not isinstance(examples, list) or not examples or not all(map(_is_example, examples)):
             raise SetupError("few-shot.yaml has no examples: add a list of {question, answer} under `examples`.")
         for example in [each for each in examples if each["question"] != task.problem.question][: self.shots]:
-            node = task.user(task.prompts.text("user").replace("{question}", example["question"]), after=node)
+            node = task.user(task.prompts.text("user").replace("{question}", str(example["question"])), after=node)
             shown = f"<final_answer>{example['answer']}</final_answer>"
             node = task.tree.add("assistant", shown, node)
         return node
+
+
+def _is_example(example: object) -> bool:
+    return isinstance(example, dict) and {"question", "answer"} <= example.keys()
 
 
 def answered(node: Node, problem: Problem, detail: str = "") -> Answer:

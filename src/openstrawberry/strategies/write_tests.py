@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from openstrawberry.problems.problem import Problem
+from openstrawberry.prompts import PromptSet, filled
 from openstrawberry.strategies.strategy import Answer, Steps, Strategy, Task
 from openstrawberry.strategies.structured import ask_json
 from openstrawberry.verifiers.cases import cases_of, tree_of
@@ -52,11 +53,20 @@ class WriteTests(Strategy):
     repairs: int = Field(default=2, ge=0, le=10, description="how often JSON that cannot be read is asked for again")
     temperature: float | None = Field(default=None, ge=0, description="sampling temperature; unset: the model's own")
 
+    @property
+    def sees_answers(self) -> bool:
+        """The heads of the functions that are asked for come from the known solution."""
+        return True
+
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int:
+        """One, and its repairs."""
+        return min(1 + self.repairs, turns or 1 + self.repairs)
+
     def solve(self, task: Task) -> Steps[Answer]:
         """Asks for the tests; the answer is their JSON list, each test once."""
         style = self.style if self.style != "auto" else style_of(task.problem)
-        text = task.prompts.text(style).replace("{count}", str(self.count))
-        text = text.replace("{heads}", _told(heads_of(task.problem))).replace("{question}", task.problem.question)
+        heads = _told(heads_of(task.problem))
+        text = filled(task.prompts.text(style), count=str(self.count), heads=heads, question=task.problem.question)
         kind: type[Asserts] | type[Examples] = Asserts if style == "function" else Examples
         read = yield from ask_json(task, text, kind, temperature=self.temperature, repairs=self.repairs)
         if read.value is None:
