@@ -17,13 +17,21 @@ from statistics import fmean
 from typing import Any
 
 from openstrawberry.calls import check_calls, named_models
-from openstrawberry.chat import Message, Request, Usage
+from openstrawberry.chat import Message, Reply, Request, Usage
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.stepper import Stepper
 from openstrawberry.errors import SetupError
 from openstrawberry.models.model import without_address
 from openstrawberry.models.pricelist import Prices
-from openstrawberry.pieces import count_problems, identity_of, judge_prompts, problems_of, prompts_of, strategy_of
+from openstrawberry.pieces import (
+    count_problems,
+    identity_of,
+    judge_prompts,
+    problems_of,
+    prompts_of,
+    refuse_unscored,
+    strategy_of,
+)
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
 from openstrawberry.store.fitting import refuse_foreign, refuse_other, refuse_run
@@ -85,6 +93,7 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
     """
     strategy = strategy_of(config)
     prompts = prompts_of(config, strategy)
+    refuse_unscored(config, strategy, prompts)
     skipped: list[str] = []
     count_problems(config, problems, skipped.append)
     prices = check_calls(config, settings)
@@ -224,7 +233,9 @@ def _play(strategy: Strategy, task: Task) -> tuple[list[Ask], bool]:
         if isinstance(action, Ask):
             asks.append(action)
             said = NO_ANSWER if action.role == "solver" else f"<critique>{CRITIQUE}</critique><score>0</score>"
-            stepper.send(ticket, task.tree.add("assistant", said, action.node, action.node.channel))
+            stepper.send(
+                ticket, task.tree.add("assistant", said, action.node, action.node.channel, Reply(content=said))
+            )
         else:
             stepper.send(ticket, 0.0 if isinstance(action, Score) else Verdict(status="incorrect"))
     ended = stepper.done

@@ -27,6 +27,7 @@ from openstrawberry.pieces import (
     open_judge,
     problems_of,
     prompts_of,
+    refuse_unscored,
     strategy_of,
     versions,
 )
@@ -77,6 +78,7 @@ class Run:
         self._given = problems
         self.strategy = strategy_of(config)
         self.prompts = prompts_of(config, self.strategy)
+        refuse_unscored(config, self.strategy, self.prompts)
         self.skipped_rows: list[str] = []
         self.total = count_problems(config, problems, self.skipped_rows.append)
         self._emit = emit

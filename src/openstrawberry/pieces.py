@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from openstrawberry import __version__
 from openstrawberry.config import RunConfig
+from openstrawberry.engine.drive import NO_SCORER
 from openstrawberry.errors import SetupError
 from openstrawberry.models.model import Model, specs_in
 from openstrawberry.problems.families import recognise
@@ -40,6 +41,16 @@ def strategy_of(config: RunConfig) -> Strategy:
 def prompts_of(config: RunConfig, strategy: Strategy) -> PromptSet:
     """The prompt texts of the strategy, and of those that work for it."""
     return load_prompts(strategy.name, config.prompts_used, config.prompts, strategy.uses)
+
+
+def refuse_unscored(config: RunConfig, strategy: Strategy, prompts: PromptSet) -> None:
+    """Refuses a run whose strategy would ask for process rewards that nobody gives, before anything is paid for.
+
+    Raises:
+        SetupError: there is no process reward model.
+    """
+    if config.prm is None and strategy.scores(prompts):
+        raise SetupError(NO_SCORER)
 
 
 BERRY_ONLY_KNOWS = (
