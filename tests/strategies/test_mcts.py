@@ -91,6 +91,31 @@ def test_a_value_is_a_visit_of_every_step_above() -> None:
     assert [(step.node.value, step.node.visits) for step in (root, child)] == [(0.5, 3), (0.5, 3)]
 
 
+@pytest.mark.parametrize("rollouts", [1, 3])
+def test_a_step_that_was_drawn_twice_counts_twice_above_and_so_does_each_of_its_games(rollouts: int) -> None:
+    """What stands above is then the share of right ones among all draws, as the values of step labels have to be."""
+    strategy = Mcts(branches=3, iterations=1, value="check", rollouts=rollouts, max_turns=2, final_every=0, enough=2)
+    mine = task(strategy)
+
+    def says(ask: Ask) -> str:
+        draws = sum(node.role == "assistant" for node in mine.tree.nodes)
+        before = [node.content for node in ask.node.path() if node.role == "assistant"]
+        return (
+            f"<final_answer>{3 if before == ['good'] else 4}</final_answer>"
+            if before
+            else ("good", "good", "bad")[draws]
+        )
+
+    play(strategy, mine, says)
+    root = mine.tree.nodes[1]
+    assert [(node.content, node.value, node.visits) for node in mine.tree.nodes if node.parent is root] == [
+        ("good", 1.0, 2 * rollouts),
+        ("good", 1.0, 2 * rollouts),
+        ("bad", 0.0, rollouts),
+    ]
+    assert (root.value, root.visits) == (pytest.approx(2 / 3), 3 * rollouts)
+
+
 def test_a_tree_may_be_deeper_than_python_follows_calls() -> None:
     depth = 1500
     strategy = Mcts(branches=1, depth=depth, max_turns=depth)
@@ -143,7 +168,7 @@ def test_the_model_is_asked_to_doubt_each_step_and_its_second_thought_is_the_ste
     assert [node.content for node in answer.node.path()][2:] == [
         "first thought", "Are you sure?", "second thought <final_answer>3</final_answer>",
     ]  # fmt: skip
-    assert [node.visits for node in answer.node.path()] == [0, 1, 0, 0, 1]
+    assert [node.visits for node in answer.node.path()] == [0, 2, 0, 0, 2]  # two draws, which are equal
 
 
 @pytest.mark.parametrize("prompt_set", ["full", "brief"])

@@ -238,6 +238,7 @@ def test_equal_draws_that_answer_have_a_vote_each(name: str) -> None:
     says_prm = {"value": "prm", "branches": 4, "depth": 1, "choose": "vote", "enough": 2}
     answer, mine = searched(name, says, **says_prm)
     assert answer.text == "3"
+    assert [node.visits for node in mine.tree.nodes if node.role == "assistant"] == [1, 3, 3, 3]
 
 
 @every_search

@@ -136,4 +136,4 @@ def back_up(step: Step) -> None:
     """What was found at a step counts for every step above, as often as it was found."""
     if step.node.visits and step.parent is not None:
         for above in step.parent.line():
-            above.visited(step.node.value, 1)
+            above.visited(step.node.value, step.node.visits)

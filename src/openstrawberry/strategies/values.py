@@ -69,9 +69,9 @@ class Values:
             values = yield from gather(*(self._at(step.node) for step in steps))
             told = [(value, len(step.nodes)) for step, value in zip(steps, values, strict=True)]
             self.ends += [step.end for step in steps if step.end is not None for _ in step.nodes]
-        for step, (value, _) in zip(steps, told, strict=True):
+        for step, (value, visits) in zip(steps, told, strict=True):
             for node in step.nodes:
-                _note(node, value)
+                _note(node, value, visits)
         return [value for value, _ in told]
 
     def finish(self, steps: Sequence["Step"]) -> Steps[None]:
