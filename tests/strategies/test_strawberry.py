@@ -145,8 +145,9 @@ def test_a_refusal_is_not_an_attempt() -> None:
     assert play(Strawberry(), Task(PROBLEM, BRIEF), ["I cannot."], finish="filter").stop == "refused"
 
 
-def test_a_rule_that_cannot_be_read_is_one_sentence() -> None:
-    broken = PromptSet("mine", {**BRIEF.entries, "schedule": [{"evry": 5}]})
+@pytest.mark.parametrize("schedule", [[{"evry": 5}], ["sure"], 5, None, {"every": "five", "pool": "sure"}])
+def test_a_rule_that_cannot_be_read_is_one_sentence(schedule: object) -> None:
+    broken = PromptSet("mine", {**BRIEF.entries, "schedule": schedule})
     with pytest.raises(SetupError, match=r"write it as \{every: 5, pool: sure\}"):
         play(Strawberry(), Task(PROBLEM, broken), ["hm"])
 

@@ -50,7 +50,8 @@ def test_what_is_no_test_or_stands_twice_is_left_out() -> None:
     tests = [TESTS[0], TESTS[0], "assert (", " ", "x" * 30_000, TESTS[1]]
     answer, _, _ = written(FUNCTION, json.dumps({"tests": tests}))
     assert json.loads(answer.text) == TESTS
-    assert written(FUNCTION, json.dumps({"tests": ["("]}))[0].text == ""
+    none, _, _ = written(FUNCTION, json.dumps({"tests": ["("]}))
+    assert (none.text, none.detail) == ("", "none of what was written is a test")
     assert json.loads(written(FUNCTION, json.dumps({"tests": TESTS}), count=1)[0].text) == TESTS[:1]
     assert written(PROGRAM, json.dumps({"tests": [{"input": "", "output": " "}]}))[0].text == ""
 
@@ -59,6 +60,7 @@ def test_a_refusal_and_endless_junk_end() -> None:
     assert written(FUNCTION, Reply(content="I cannot.", finish_reason="filter"))[0].stop == "refused"
     answer, _, asked = written(FUNCTION, "hm", repairs=3)
     assert (answer.text, answer.stop, len(asked)) == ("", "final_answer", 4)
+    assert answer.detail == "the tests could not be read: there is no JSON in it"
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,8 @@ class Strawberry(Strategy):
         if turn == 0:
             return task.prompts.text("first").replace("{question}", task.problem.question)
         random = task.random("turn", turn)
-        for rule in task.prompts.entries.get("schedule", []):
+        schedule = task.prompts.entries.get("schedule", [])
+        for rule in schedule if isinstance(schedule, list) else [schedule]:  # what is no list is no rule either
             pool, every, chance = self._rule(rule)
             if (every and turn % every == 0) or random.random() < chance:
                 return random.choice(task.prompts.pool(pool))

@@ -16,6 +16,7 @@ from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import PromptSet, filled
 from openstrawberry.strategies.strategy import Answer, Steps, Strategy, Task
 from openstrawberry.strategies.structured import ask_json
+from openstrawberry.trace import Stop
 from openstrawberry.verifiers.cases import cases_of, tree_of
 
 LONGEST = 20_000
@@ -70,10 +71,13 @@ class WriteTests(Strategy):
         kind: type[Asserts] | type[Examples] = Asserts if style == "function" else Examples
         read = yield from ask_json(task, text, kind, temperature=self.temperature, repairs=self.repairs)
         if read.value is None:
-            return Answer("", read.node, stop="refused" if read.node.finish_reason == "filter" else "final_answer")
+            stop: Stop = "refused" if read.node.finish_reason == "filter" else "final_answer"
+            return Answer("", read.node, stop, detail=f"the tests could not be read: {read.trouble}")
         tests = read.value.model_dump()["tests"]
         kept = [test for place, test in enumerate(tests) if test not in tests[:place] and _is_test(test)]
-        return Answer(json.dumps(kept[: self.count]) if kept else "", read.node, method="json")
+        if not kept:
+            return Answer("", read.node, method="json", detail="none of what was written is a test")
+        return Answer(json.dumps(kept[: self.count]), read.node, method="json")
 
 
 def style_of(problem: Problem) -> Literal["function", "program"]:
