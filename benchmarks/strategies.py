@@ -4,9 +4,9 @@
 
 The budget is what `--games` step games generate on average. A strategy that takes less is repeated until it has spent
 as much, and its answers are put to the vote (`vote:base=NAME,k=N`); N comes from training problems of the same sizes,
-six of each. One that takes more runs once, and its row says so. Then one `strawberry eval` measures all rows on held-out
-problems, `--problems` of each size. What a process reward model reads is no part of the tokens. The same command again
-goes on where it was broken off.
+six of each. One that takes more runs once, and its row says so. Then `strawberry eval` measures all rows on the same
+held-out problems, `--problems` of each size. What a process reward model reads is no part of the tokens. The same
+command again goes on where it was broken off.
 """
 
 import argparse
@@ -33,7 +33,8 @@ FAMILIES = {"add": "5-7", "count": "11-13"}
 SIZES = 3
 TRIED = 6
 """Training problems of each size that tell what a strategy takes."""
-BASES = ("zero-shot", "few-shot", "cot", "strawberry", "critic", "llamaberry", "beam", "mcts")
+BASES = "zero-shot", "few-shot", "cot", "strawberry", "critic", "llamaberry", "beam", "mcts"
+REPEATED = {base: f"vote:base={base},k={{k}},early=off" for base in BASES}
 # With a process reward nothing is played to its end for a value, so these search as deep as a game goes.
 REWARDED = {
     "strawberry + PRM": "vote:base=strawberry,k={k},early=off,weight=prm",
@@ -81,16 +82,36 @@ async def cost_of(spec: str, problems: Path, out: Path, prm: str | None = None) 
 async def planned(games: int, prm: str | None, out: Path) -> dict[str, str]:
     """Name -> method, each repeated so often that it takes what the step games take."""
     tried = drawn(TRIED, "train", out / "tried.jsonl")
-    costs = {base: await cost_of(f"vote:base={base},k=1,early=off", tried, out / "cost" / base) for base in BASES}
-    budget = games * costs["strawberry"].output
-    rows = {"one step game": "strawberry:temperature=0.7"}
-    for base, cost in costs.items():
-        times = max(1, round(budget / cost.output))
-        rows[base] = f"vote:base={base},k={times},early=off" if times > 1 else base
-    for name, spec in REWARDED.items() if prm else ():
+    game = await cost_of(REPEATED["strawberry"].replace("{k}", "1"), tried, out / "cost" / "strawberry")
+    rows = {} if prm else {"one step game": "strawberry:temperature=0.7"}
+    for name, spec in (REWARDED if prm else REPEATED).items():
         cost = await cost_of(spec.replace("{k}", "1"), tried, out / "cost" / name.replace(" + ", "-"), prm)
-        rows[name] = spec.replace("{k}", str(max(1, round(budget / cost.output))))
+        times = max(1, round(games * game.output / cost.output))
+        rows[name] = name if times == 1 and not prm else spec.replace("{k}", str(times))
     return rows
+
+
+async def measured(given: argparse.Namespace, prm: str | None) -> list[str]:
+    """The rows of one evaluation: those with a process reward have one of their own, whose runs are tied to it."""
+    part = f"{given.games}-{'prm' if prm else 'plain'}"
+    plan = given.out / f"plan-{part}.json"
+    if not plan.is_file():
+        write_whole(plan, json.dumps(await planned(given.games, prm, given.out), indent=1))
+    rows: dict[str, str] = json.loads(plan.read_text())
+    held = drawn(given.problems, "held-out", given.out / f"held-out-{given.problems}.jsonl")
+    asked = Evaluation(models=["berry"], methods=list(rows.values()), problems=str(held), concurrency=32,
+                       out=given.out / f"eval-{given.problems}-{part}", prm=prm)  # fmt: skip
+    report = await evaluate(asked, Settings.load())
+    print(f"\n{asked.command}\n", flush=True)
+    lines = []
+    for name, spec in rows.items():
+        (row,) = [row for row in report.rows if row.method == spec]
+        traces = list(read_traces(Path(row.runs[0])))
+        right, cost = sum(trace.correct for trace in traces), Cost.of(traces)
+        low, high = wilson(right, len(traces))
+        figures = f"{cost.output:,.0f} | {cost.input:,.0f} | {cost.calls:.1f}"
+        lines.append(f"| {name} | `{spec}` | {right / len(traces):.1%} | {low:.1%} to {high:.1%} | {figures} |")
+    return lines
 
 
 async def main() -> None:
@@ -100,24 +121,10 @@ async def main() -> None:
     parser.add_argument("--prm", help="a process reward model, as prm:PATH, for the rows that need one")
     parser.add_argument("--out", type=Path, default=Path("build/strategies"))
     given = parser.parse_args()
-    plan = given.out / f"plan-{given.games}-{'prm' if given.prm else 'plain'}.json"
-    if not plan.is_file():
-        write_whole(plan, json.dumps(await planned(given.games, given.prm, given.out), indent=1))
-    rows: dict[str, str] = json.loads(plan.read_text())
-    held = drawn(given.problems, "held-out", given.out / f"held-out-{given.problems}.jsonl")
-    asked = Evaluation(models=["berry"], methods=list(rows.values()), problems=str(held), concurrency=32,
-                       out=given.out / f"eval-{given.problems}-{plan.stem}", prm=given.prm)  # fmt: skip
-    report = await evaluate(asked, Settings.load())
-    print(f"\n{asked.command}\n")
+    lines = await measured(given, None) + (await measured(given, given.prm) if given.prm else [])
     print("| strategy | as it is run | right | 95% interval | tokens out | in | calls |")
     print("|---|---|---|---|---|---|---|")
-    for name, spec in rows.items():
-        (row,) = [row for row in report.rows if row.method == spec]
-        traces = list(read_traces(Path(row.runs[0])))
-        right, cost = sum(trace.correct for trace in traces), Cost.of(traces)
-        low, high = wilson(right, len(traces))
-        figures = f"{cost.output:,.0f} | {cost.input:,.0f} | {cost.calls:.1f}"
-        print(f"| {name} | `{spec}` | {right / len(traces):.1%} | {low:.1%} to {high:.1%} | {figures} |", flush=True)
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ Three stages, each of which goes on where it was cut off:
 
 Printed: the share of problems that each way to choose among the same samples gets right, with 95% intervals, and the
 differences to the majority vote, paired by problem. The one that counts is "reward-weighted vote, min", which is what
-`vote` does with a process reward unless told otherwise; the other rows stand beside it. The known answers are used to label training problems and to judge
-the choices, never to make them.
+`vote` does with a process reward unless told otherwise; the other rows stand beside it, and nothing is corrected for
+their number. The known answers are used to label training problems and to judge the choices, never to make them.
 """
 
 import argparse
