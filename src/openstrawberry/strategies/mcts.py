@@ -14,7 +14,6 @@ A value that is not known is not backed up, and its step is as urgent as what is
 are selected, so that their expansions go out together.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from math import log, sqrt
 from typing import ClassVar, Literal
@@ -75,13 +74,16 @@ class Mcts(StepSearch):
     def urgent(self, tree: StepTree, count: int) -> list[Step]:
         """Up to `count` different leaves, the most urgent ones; none where everything has been expanded."""
         found: list[Step] = []
-        left = Counter(above for step in tree.root.below() if tree.open(step) for above in step.line())
+        left: dict[Step, int] = {}  # how many leaves may be expanded, at a step and below
+        for step in reversed(tree.root.below()):
+            left[step] = tree.open(step) + sum(left[child] for child in step.children)
         while len(found) < count and left[tree.root]:
             step = tree.root
             while step.children:
                 step = max((child for child in step.children if left[child]), key=self.urgency)
             found.append(step)
-            left.subtract(step.line())
+            for above in step.line():
+                left[above] -= 1
         return found
 
     def urgency(self, step: Step) -> float:
