@@ -12,7 +12,9 @@ from openstrawberry.errors import SetupError
 from openstrawberry.estimate import NO_ANSWER, estimate
 from openstrawberry.generate import Run
 from openstrawberry.models.providers.scripted import ScriptedModel
+from openstrawberry.pieces import strategy_of
 from openstrawberry.problems.problem import Problem
+from openstrawberry.prompts import load_prompts
 from openstrawberry.settings import Settings
 from openstrawberry.store.reading import read_traces
 
@@ -56,6 +58,29 @@ def test_the_first_prompt_is_the_one_that_is_sent_and_the_most_requests_are_thos
     assert found.most is not None
     assert found.most.requests == len(requests) == (90 if strategy == "strawberry" else 6)
     assert found.least.requests == 6
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options"),
+    [
+        ("critic", {}),
+        ("beam", {"value": "judge", "depth": 3}),
+        ("mcts", {"value": "judge", "iterations": 3}),
+        ("vote", {"weight": "judge", "base": "zero-shot", "k": 2}),
+    ],
+    ids=str,
+)
+def test_what_critics_and_judges_are_asked_is_counted_once(
+    tmp_path: Path, strategy: str, options: dict[str, Any]
+) -> None:
+    config = priced(tmp_path, strategy=strategy, set=options, prompt_set="full", max_turns=6)
+    found, requests = estimate(config, NONE, PROBLEMS), len(sent(config)[0])
+    meant = strategy_of(config)
+    most = meant.most_replies(load_prompts(strategy, "full", uses=meant.uses))
+    assert most is not None
+    assert found.most is not None
+    assert requests <= found.most.requests
+    assert 6 * most <= found.most.requests <= 6 * (most + 2)  # two problems, three samples; rounded up for each role
 
 
 def test_the_tokens_of_a_run_are_told_within_a_few_percent_where_its_turns_and_replies_are_known(

@@ -108,10 +108,10 @@ def estimate(config: RunConfig, settings: Settings, problems: Sequence[Problem] 
     played = [_play(strategy, Task(problem, prompts, 0, config.seed)) for problem in some]
     total = len(some) + sum(1 for _ in source)
     turns = [_asks(asks, "solver") if ended else None for asks, ended in played]
-    most = strategy.most_replies(prompts) or (
+    most = _own(strategy.most_replies(prompts), played[0][0]) or (
         None if None in turns else max(turn for turn in turns if turn is not None)
     )
-    usual = strategy.most_replies(prompts, USUAL_TURNS) or min(most or USUAL_TURNS, USUAL_TURNS)
+    usual = _own(strategy.most_replies(prompts, USUAL_TURNS), played[0][0]) or min(most or USUAL_TURNS, USUAL_TURNS)
     priced = partial(_cost, prices, config, spec, roles)
     parts = _parts(config, [asks for asks, _ in played], priced) + _judged(config, some, priced)
     reply_most = max(part.longest for part in parts)
@@ -243,6 +243,11 @@ def _play(strategy: Strategy, task: Task) -> tuple[list[Ask], bool]:
     if not asks:
         raise SetupError(f"{strategy.name} asks the model nothing: choose another --strategy.")
     return asks, ended
+
+
+def _own(replies: int | None, asks: Sequence[Ask]) -> int | None:
+    """How many of so many replies are the solver's, as far as the beginning of a trace tells."""
+    return None if replies is None else math.ceil(replies * _asks(asks, "solver") / len(asks))
 
 
 def _asks(asks: Sequence[Ask], role: AskRole) -> int:

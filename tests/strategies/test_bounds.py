@@ -18,6 +18,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("beam", {}, "full"),
     ("beam", {"depth": 3}, "brief"),
     ("beam", {"value": "prm", "width": 3}, "brief"),
+    ("critic", {}, "full"),
     ("write-tests", {}, "full"),
     ("llamaberry", {}, "full"),
     ("mcts", {"iterations": 5}, "full"),

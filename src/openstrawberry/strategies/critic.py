@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from openstrawberry.prompts import filled
+from openstrawberry.prompts import PromptSet, filled
 from openstrawberry.strategies.strategy import Answer, Ask, Steps, Task
 from openstrawberry.strategies.strawberry import Strawberry
 from openstrawberry.trace import Node
@@ -52,6 +52,10 @@ class Critic(Strawberry):
     def uses(self) -> tuple[str, ...]:
         """The step game's own prompts."""
         return ("strawberry",)
+
+    def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int:
+        """The solver's, and a critique of each but the last."""
+        return 2 * min(self.max_turns, turns or self.max_turns) - 1
 
     def solve(self, task: Task) -> Steps[Answer]:
         """Plays one game."""
