@@ -86,7 +86,7 @@ async def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for name, spec in rows.items():
         (row,) = [row for row in report.rows if row.method == spec]
-        traces = list(read_traces(next(path for path in map(Path, row.paths))))
+        traces = list(read_traces(Path(row.runs[0])))
         right, cost = sum(trace.correct for trace in traces), Cost.of(traces)
         low, high = wilson(right, len(traces))
         figures = f"{cost.output:,.0f} | {cost.input:,.0f} | {cost.calls:.1f}"
