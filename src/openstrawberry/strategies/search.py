@@ -11,7 +11,6 @@ game is played on from the best step, to its own cap. Every step's value, visits
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
 
 from pydantic import Field
 
@@ -20,7 +19,7 @@ from openstrawberry.prompts import PromptSet
 from openstrawberry.strategies.election import Aggregate, Rule
 from openstrawberry.strategies.strategy import Answer, Ask, Steps, Strategy, Task, gather
 from openstrawberry.strategies.strawberry import Strawberry
-from openstrawberry.strategies.values import JUDGED, PLAYED, WORDS, Source
+from openstrawberry.strategies.values import BLIND, JUDGED, PLAYED, WORDS, Source
 from openstrawberry.trace import Node
 from openstrawberry.verifiers.extract import final_answer
 
@@ -57,11 +56,13 @@ class StepSearch(Strategy):
 
     def source(self, prompts: PromptSet) -> Source:
         """How steps are valued: a model that is too small to judge says so in its prompt set."""
-        source: Source = self.value or prompts.entries.get("value", "")
-        if source not in get_args(Source):
+        if self.value is not None:
+            return self.value
+        source: Source = prompts.entries.get("value", "")
+        if source not in BLIND:
             raise SetupError(
                 f"The prompt set {prompts.name} names no way to value steps under 'value': "
-                f"write one of {', '.join(get_args(Source))} there, or choose one with --set value=VALUE."
+                f"write one of {', '.join(BLIND)} there, or choose one with --set value=VALUE."
             )
         return source
 

@@ -38,6 +38,7 @@ REPAIRS = 1  # of a rating that cannot be read
 JUDGED = 1 + REPAIRS  # replies that a rating takes at most
 LAST = -1  # the number of the game that is played on from what a search has left
 PLAYED: frozenset[Source] = frozenset({"check", "rollouts"})
+BLIND: tuple[Source, ...] = ("rollouts", "prm", "judge", "confidence")  # those that need no known answer
 
 
 class Rating(BaseModel):
