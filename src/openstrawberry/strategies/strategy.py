@@ -201,6 +201,11 @@ class Strategy(BaseModel, ABC):
         """Whether it looks at the known answers: fit for making data, and never for measuring a model."""
         return False
 
+    @property
+    def checks_steps(self) -> bool:
+        """Whether the values that it leaves on its nodes are decided by the known answer, and by nothing else."""
+        return self.sees_answers
+
     @abstractmethod
     def solve(self, task: Task) -> Steps[Answer]:
         """Works on one task. Must end by itself whatever is sent in."""
