@@ -10,6 +10,8 @@ def test_a_method_is_a_strategy_with_options() -> None:
     assert read_method(" cot ").options == {}
     assert read_method("few-shot:shots=2").options == {"shots": 2}
     assert read_method("strawberry:max-turns=20").options == {"max_turns": 20}
+    searched = read_method("vote:base=mcts, base_options={value: prm, depth: 24},k=3")
+    assert searched.options == {"base": "mcts", "base_options": {"value": "prm", "depth": 24}, "k": 3}
 
 
 @pytest.mark.parametrize(

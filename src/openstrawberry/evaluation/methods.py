@@ -19,6 +19,7 @@ from openstrawberry.registry import unknown
 from openstrawberry.strategies.catalogue import STRATEGIES, open_strategy
 
 _LONGEST_FOLDER = 80
+_BEFORE_KEY = re.compile(r",(?=\s*[\w-]+\s*=)")  # the commas of a value such as {depth: 24, width: 4} stay in it
 
 
 class Method(BaseModel):
@@ -50,7 +51,7 @@ def read_method(spec: str) -> Method:
     """
     name, _, rest = spec.strip().partition(":")
     options: dict[str, Any] = {}
-    for pair in filter(None, (part.strip() for part in rest.split(","))):
+    for pair in filter(None, _BEFORE_KEY.split(rest.rstrip(", "))):
         key, separator, value = pair.partition("=")
         if not separator or not key.strip() or not value.strip():
             raise UsageError(f"--method {spec!r} cannot be read: write it as {name}:key=value,key=value.")
