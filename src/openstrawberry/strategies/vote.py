@@ -83,14 +83,14 @@ class Vote(Strategy):
         return tuple(dict.fromkeys((self.base, *self.member.uses, WORDS)))
 
     @property
-    def sees_answers(self) -> bool:
-        """As its base."""
-        return self.member.sees_answers
-
-    @property
     def checks_steps(self) -> bool:
         """As its base, unless votes are weighed: then the values are what a judge or a reward model believes."""
         return self.member.checks_steps and self.weight == "majority"
+
+    @property
+    def sees_answers(self) -> bool:
+        """As its base."""
+        return self.member.sees_answers
 
     def most_replies(self, prompts: PromptSet, turns: int | None = None) -> int | None:
         """All members, and a judge's ratings of what they found; a base without a limit is one that asks once."""
