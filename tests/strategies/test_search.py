@@ -213,14 +213,6 @@ def test_a_prompt_set_without_a_way_to_value_steps_is_one_sentence() -> None:
         play(strategy, Task(PROBLEM, mine), World())
 
 
-@every_search
-def test_no_prompt_file_can_make_a_search_look_at_the_known_answer(name: str) -> None:
-    strategy = open_strategy(name, {})
-    mine = PromptSet("mine", {"value": "check"}, task(strategy).prompts.others)
-    with pytest.raises(SetupError, match="write one of rollouts, prm, judge, confidence there"):
-        play(strategy, Task(PROBLEM, mine), World())
-
-
 def test_small_models_compare_rollouts_and_large_ones_judge_unless_they_are_told() -> None:
     for name in SEARCHES:
         strategy = open_strategy(name, {})
