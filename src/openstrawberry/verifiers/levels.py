@@ -39,7 +39,10 @@ CONTAINS: dict[str, tuple[str, str, str]] = {  # what is contained: at bubblewra
     "keys in the environment": ("there are none", "there are none", "there are none"),
     "network": ("there is none", "there is none", _PYTHON),
     "writing outside its folder": (_KERNEL, _KERNEL, f"{_PYTHON}; as root, file permissions of a user of its own do"),
-    "reading files": ("only Python and system libraries are there",) * 2 + ("what everybody may read, or the user",),
+    "reading files": (
+        *("only Python and system libraries are there",) * 2,
+        f"{_PYTHON}; as root, file permissions of a user of its own do",
+    ),
     "bytes written in all": ("64 MiB", "64 MiB", "not bounded, only each file"),
     "processes left behind": (_KERNEL, _KERNEL, "killed with their group; as root, with their user number"),
 }
@@ -47,6 +50,7 @@ CONTAINS: dict[str, tuple[str, str, str]] = {  # what is contained: at bubblewra
 _USER_NUMBERS = range(61_184, 65_520)  # what systemd sets aside for users that exist while something runs
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache", "/nix/store")
 _DEVICES = ("null", "zero", "urandom", "random")
+_STREAMS = (("/dev/stdin", "/proc/self/fd/0"), ("/dev/stdout", "/proc/self/fd/1"), ("/dev/stderr", "/proc/self/fd/2"))
 
 # Arguments: folder for the new root, bytes of room, then pairs of words up to `--`, then the command.
 _NEW_ROOT = """
@@ -200,7 +204,7 @@ def _unshare(python: str, lib: Path, empty: Path, user: int | None) -> list[str]
     command += ["--", "/bin/sh", "-c", _NEW_ROOT, "sh", str(empty), str(ROOM)]
     for path in paths:
         command += ["bind", path]
-    for path, target in links:
+    for path, target in (*links, *_STREAMS):
         command += ["link", path, target]
     for device in _DEVICES:
         command += ["device", device]

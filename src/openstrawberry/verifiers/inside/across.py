@@ -17,7 +17,7 @@ import json
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from .remote import Gone, Remote, Untestable
+from .remote import ASYNC, Gone, Remote, RemoteCoroutine, Untestable
 
 PLAIN = (bool, str, float, type(None))
 BIG = 2**62
@@ -60,11 +60,13 @@ class Peer:
         self._serve = serve
         self._trusted = trusted
         self._kept: dict[int, Any] = {}
+        self.asked = 0
         self.classes: set[str] = set()
         self.raised: Callable[[str, str, list[str]], BaseException] = lambda name, text, bases: Gone(name)
 
     def ask(self, operation: str, *arguments: Any) -> Any:
         """What the other side says to a request; until then its own requests are served."""
+        self.asked += 1
         self._send("ask", operation, [self.pack(argument) for argument in arguments])
         return self.until_told(arguments)
 
@@ -82,7 +84,7 @@ class Peer:
                         _renew(arguments[place], self.unpack(packed))
                     return self.unpack(result)
                 raised = self.raised(*rest)
-            except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+            except (TypeError, ValueError, LookupError, AttributeError, RecursionError, MemoryError) as error:
                 raise Gone(f"not what the protocol has: {error}") from error
             raise raised
 
@@ -134,7 +136,8 @@ class Peer:
         if tag == "yours":
             return self._kept[inner]
         if tag == "mine":
-            return Remote(self, int(inner[0]), str(inner[1]))
+            number, kind = int(inner[0]), str(inner[1])
+            return (RemoteCoroutine if kind in ASYNC else Remote)(self, number, kind)
         if tag == "builtin":
             found = getattr(builtins, inner)
             if not isinstance(found, type):
@@ -169,7 +172,7 @@ class Peer:
     def _receive(self) -> list[Any]:
         try:
             message = json.loads(self._in.readline())
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError, MemoryError) as error:
             raise Gone(str(error)) from error
         if not isinstance(message, list) or not message:
             raise Gone("not a message")
