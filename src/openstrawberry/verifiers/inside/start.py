@@ -94,7 +94,7 @@ def limit_myself(
         except (OSError, ValueError):
             if sys.platform == "linux":  # elsewhere some limits exist in name only
                 raise
-    _give_up_privileges()
+    _give_up_privileges(alone=guarded)
     if guarded:
         guard(os.path.realpath("."))
 
@@ -111,8 +111,9 @@ def _tasks_of(user: int) -> int:
     return count or 256
 
 
-def _give_up_privileges() -> None:
-    """Bars other processes of the same user from this one's memory, and programs from raising its rights (Linux).
+def _give_up_privileges(alone: bool) -> None:
+    """Bars other processes of the same user from this one's memory, programs from raising its rights, and what
+    `seccomp.py` has (Linux).
 
     Should the machine run out of memory, this process is the first that the system ends.
     """
@@ -120,9 +121,12 @@ def _give_up_privileges() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
         import ctypes
 
+        from .seccomp import refuse
+
         libc = ctypes.CDLL(None)
         libc.prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
         libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+        refuse(libc, alone)
     except (ImportError, OSError, AttributeError):
         return
 
