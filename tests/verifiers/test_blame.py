@@ -54,6 +54,12 @@ def test_programs_may_end_by_the_names_that_an_interpreter_offers() -> None:
     assert [one.status for one in verdicts(pairs)] == ["correct"] * 3
 
 
+@each_level
+def test_programs_may_open_their_standard_input_by_name(level: Level) -> None:
+    problem = code_problem(tests=[{"input": "abc\n", "output": "abc"}])
+    assert verdict(problem, "print(open('/dev/stdin').read())", sandbox_at(level)).detail == ""
+
+
 def test_what_the_tests_need_and_is_not_here_is_not_the_codes_fault() -> None:
     tests = "import nowhere_to_be_found\nassert f() == 1"
     memory = "x = bytearray(2**40)\nassert f() == 1"

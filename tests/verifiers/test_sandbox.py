@@ -196,8 +196,6 @@ def test_the_environment_holds_none_of_the_users_keys(level: Level, monkeypatch:
 
 @each_level
 def test_the_parents_environment_cannot_be_read(level: Level, monkeypatch: pytest.MonkeyPatch) -> None:
-    if level == "limits" and os.getuid() != 0:
-        pytest.skip("not promised: at this level an ordinary user's code may read what the user may")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     environ = f"/proc/{os.getpid()}/environ"
     ran = says(level, f"import os\nfor path in ({environ!r}, '/proc/1/environ'):\n    print(open(path, 'rb').read())")
@@ -238,7 +236,7 @@ def test_other_processes_are_out_of_sight(level: Level) -> None:
 @each_level
 def test_what_outlives_its_parent_is_killed(level: Level) -> None:
     if level == "limits":
-        pytest.skip("not promised for ordinary users, and Python refuses the fork")
+        pytest.skip("nothing is started there")
     code = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(60)\n"
     ran = says(level, code)
     assert not ran.overran
@@ -269,9 +267,9 @@ for name, attempt in {
 }.items():
     try:
         attempt()
-        print(name, "yes")
+        print(name, "yes", flush=True)
     except PermissionError:
-        print(name, "no")
+        print(name, "no", flush=True)
 signal.raise_signal(signal.SIGUSR1)
 """
 

@@ -164,6 +164,9 @@ class Sandbox:
         try:
             process = await asyncio.shield(starting)  # half started it could not be killed whole
             self.running.add(process)
+            if user is not None and process.stdin is not None:  # a program may open /dev/stdin, which would be root's
+                with contextlib.suppress(ValueError):  # it has ended, and its pipe is closed
+                    os.fchmod(process.stdin.get_extra_info("pipe").fileno(), 0o666)
             yield process
         finally:
             with contextlib.suppress(OSError):
