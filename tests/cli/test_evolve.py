@@ -40,7 +40,7 @@ def test_it_says_who_does_what_and_what_came_of_it(scripted: Shell) -> None:
     assert done.code == 0
     told = " ".join(done.out.split())
     assert "an answer is known where 80% of 5 solvers" in told
-    assert "kept 1 problems (1 answers agreed on)" in told
+    assert "kept 1 problem (1 answer agreed on)" in told
     assert "not 1 copy" in told
     assert "strawberry generate --problems" in told
     problems = scripted.strawberry("problems", scripted.folder / "new.jsonl", "--json").events
@@ -97,6 +97,17 @@ def test_the_tries_are_training_data_for_select_and_nothing_else_is(scripted: Sh
         assert "How many times do r and e stand in strawberry?" in pair["prompt"][-1]["content"]
         assert "<final_answer>4" in pair["chosen"][-1]["content"]
         assert "<final_answer>3" in pair["rejected"][-1]["content"]
+
+
+def test_a_judge_is_not_asked_about_what_is_no_answer(scripted: Shell) -> None:
+    evolve(scripted, "--rounds", 1)
+    (scripted.folder / "judge.yaml").write_text("replies: [<verdict>right</verdict>]")
+    judge = ("--verifier", "judge", "--judge-model", f"scripted:{scripted.folder / 'judge.yaml'}")
+    moved = scripted.strawberry("verify", scripted.folder / "new.work", *judge, "--json").events
+    written = [trace for trace in read_traces(scripted.folder / "new.work") if trace.strategy == "evolve"]
+    others = sum(trace.strategy != "evolve" for trace in read_traces(scripted.folder / "new.work"))
+    assert [trace.verdict.verifier for trace in written] == [""]
+    assert sum(event["traces"] for event in moved) == others
 
 
 def test_berry_makes_sums_of_its_own_harder(shell: Shell) -> None:

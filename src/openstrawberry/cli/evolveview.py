@@ -13,6 +13,7 @@ from openstrawberry.cli.render import clean, cost_of, json_line, shorten
 from openstrawberry.engine.events import Retried
 from openstrawberry.evolve.book import Candidate
 from openstrawberry.evolve.evolution import Done, EvolveEvent
+from openstrawberry.wording import counted
 
 if TYPE_CHECKING:
     from openstrawberry.evolve.config import Evolving
@@ -104,7 +105,7 @@ class EvolveView:
             fields = {**vars(summary), "path": str(summary.path)}
             json_line(event="summary", file=str(evolution.config.file), kept=kept, eliminated=dict(reasons), **fields)
             return
-        rows = [("kept", f"{kept:,} problems{_answered(evolution)}")]
+        rows = [("kept", f"{counted(kept, 'problem')}{_answered(evolution)}")]
         if reasons:
             rows.append(("not", ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())))
         if (tokens := summary.tokens).get("input", -1) >= 0:
@@ -191,11 +192,11 @@ def _line(candidate: Candidate, width: int) -> Text:
 
 
 def _answered(evolution: "Evolution") -> str:
-    """` (12 answers computed, 3 agreed on)`."""
+    """` (12 answers computed, 3 answers agreed on)`."""
     ways = [each.evidence.answered for each in evolution.book.all() if each.kept]
     told = [
-        f"{ways.count(way):,} {word}"
-        for way, word in (("computed", "answers computed"), ("agreement", "answers agreed on"))
+        f"{counted(ways.count(way), 'answer')} {word}"
+        for way, word in (("computed", "computed"), ("agreement", "agreed on"))
         if way in ways
     ]
     return f" ({', '.join(told)})" if told else ""
