@@ -52,6 +52,17 @@ def test_it_says_who_does_what_and_what_came_of_it(scripted: Shell) -> None:
     assert "(0 replies)" in again.out
 
 
+def test_where_nothing_is_kept_it_says_how_to_go_on(scripted: Shell) -> None:
+    (scripted.folder / "target.yaml").write_text("turns: [<final_answer>7</final_answer>]")
+    done = evolve(scripted, "--rounds", 1)
+    assert done.code == 0
+    told = " ".join(done.out.split())
+    assert "1 problem × 1 round" in told
+    assert "kept 0 problems not 1 never right" in told
+    assert "next go on with more --rounds" in told
+    assert not (scripted.folder / "new.jsonl").exists()
+
+
 def test_json_is_one_object_per_line(scripted: Shell) -> None:
     events = evolve(scripted, "--rounds", 2, "--json").events
     assert [event["event"] for event in events] == ["evolution", "problem", "problem", "summary"]

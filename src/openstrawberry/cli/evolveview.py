@@ -63,7 +63,7 @@ class EvolveView:
             )
             return
         self._lines = total * config.rounds <= LINES_LIMIT
-        head = f"{total:,} problems × {config.rounds} rounds"
+        head = f"{counted(total, 'problem')} × {counted(config.rounds, 'round')}"
         self._say(Text.assemble(("strawberry ", "bold red"), ("evolve ", "bold"), clean(config.problems), f" · {head}"))
         for line in _parts(config, total, evolution.generated):
             self._say(Text(clean(line), style="dim"))
@@ -119,6 +119,10 @@ class EvolveView:
             rows.append(("file", f"{evolution.config.file}"))
             again = ["strawberry", "generate", "--problems", str(evolution.config.file), "--model", target]
             rows.append(("next", shlex.join(again)))
+        elif not evolution.stopped and not evolution.failures:
+            rows.append(
+                ("next", "go on with more --rounds; or with --samples 0, which keeps any difficulty, and another --out")
+            )
         self._console.print()
         for name, value in rows:
             self._say(Text.assemble((f"{name:>9}  ", "bold"), clean(value)))
@@ -148,7 +152,8 @@ def show_preview(config: "Evolving", found: "Preview", json: bool) -> None:
                   messages=messages, calls=calls, most=found.most)  # fmt: skip
         return
     console = Console()
-    console.print(Text(f"{found.problems:,} problems × {found.rounds} rounds · a dry run: nothing is sent"))
+    head = f"{counted(found.problems, 'problem')} × {counted(found.rounds, 'round')}"
+    console.print(Text(f"{head} · a dry run: nothing is sent"))
     for line in _parts(config, found.problems, found.generated):
         console.print(Text(clean(line), style="dim"), soft_wrap=True)
     for message in found.messages:
