@@ -161,6 +161,7 @@ def test_a_used_up_budget_says_how_to_go_on(scripted: Shell) -> None:
 BAD = {
     "unknown operator": (["--operators", "deepn"], "did you mean 'deepen'", 2),
     "no agreement needed": (["--agree", "0.2"], "--agree", 2),
+    "one try": (["--samples", "1"], "ask for 2 or more", 2),
     "one solver": (["--solvers", "1"], "--solvers", 2),
     "solvers that draw the same": (["--temperature", "0"], "--temperature", 2),
     "unknown solver": (["--solver-model", "olama:x"], "did you mean 'ollama'", 2),
