@@ -156,6 +156,14 @@ class N:
     assert verdict(code_problem(tests=tests), code.replace("N(~self.n)", "self")).status == "incorrect"
 
 
+def test_named_tuples_keep_their_names() -> None:
+    tests = ["p = f([1, 2])\nassert (p.x, p.y) == p == (1, 2) and isinstance(p, tuple)", "assert g(f([3, 4])) == 7"]
+    code = "from collections import namedtuple\nP = namedtuple('P', 'x y')\n"
+    code += "def f(v): return P(*v)\ndef g(p): return p.x + p.y"
+    assert verdict(code_problem(tests=tests), code).detail == ""
+    assert verdict(code_problem(tests=tests), code.replace("x y", "y x")).status == "incorrect"
+
+
 def test_an_async_function_cannot_be_awaited_from_elsewhere_and_is_no_plain_one() -> None:
     awaits = code_problem(tests=["import asyncio\nassert asyncio.run(f()) == 1"])
     inside = code_problem(tests=["import asyncio\nasync def main():\n    assert await f() == 1\nasyncio.run(main())"])

@@ -13,6 +13,7 @@ import collections
 import datetime
 import decimal
 import fractions
+import functools
 import json
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -111,16 +112,18 @@ class Peer:
             return [self.pack(item, depth + 1) for item in value]
         if isinstance(value, VIEWS):
             value = set(value)
+        if isinstance(value, tuple) and (fields := getattr(value, "_fields", None)):
+            return {"row": [type(value).__name__, list(fields), self.pack(list(value), depth + 1)]}
         for tag, (kind, parts, _) in KINDS.items():
             if isinstance(value, kind):
                 return {tag: self.pack(parts(value), depth + 1)}
         if isinstance(value, Remote):
             return {"yours": object.__getattribute__(value, "_number")}
-        if type(value) is type and (name := _named(value)) and getattr(builtins, name, None) is value:
-            return {"builtin": name}
         return self._handed(value)
 
     def _handed(self, value: Any) -> Any:
+        if isinstance(value, type) and getattr(builtins, name := value.__name__, None) is value:
+            return {"builtin": name}
         if not self._trusted and not callable(value):
             raise Untestable(f"an object of the class {type(value).__name__} cannot be handed to the solution")
         self._kept[id(value)] = value
@@ -138,6 +141,8 @@ class Peer:
         if tag == "mine":
             number, kind = int(inner[0]), str(inner[1])
             return (RemoteCoroutine if kind in ASYNC else Remote)(self, number, kind)
+        if tag == "row":
+            return _row(inner[0], tuple(inner[1]))(*self.unpack(inner[2]))
         if tag == "builtin":
             found = getattr(builtins, inner)
             if not isinstance(found, type):
@@ -188,8 +193,10 @@ def _renew(old: Any, new: Any) -> None:
         (old.extend if isinstance(old, collections.deque) else old.update)(new)
 
 
-def _named(kind: type[Any]) -> str:
-    return kind.__name__
+@functools.lru_cache(maxsize=256)
+def _row(name: str, fields: tuple[str, ...]) -> type[tuple[Any, ...]]:
+    """A named tuple; names that are none are refused by it."""
+    return collections.namedtuple(name, fields)
 
 
 def _base(value: Any) -> Any:
