@@ -77,6 +77,9 @@ def test_tests_are_written_measured_kept_and_read_by_generate(shell: Shell, monk
         "unknown",
         "incorrect",
     )
+    verified = shell.strawberry("verify", report["run"], "--json")
+    assert (verified.code, verified.events) == (0, [])  # tests are no answers
+    assert {trace.problem.question[:9]: trace.verdict.status for trace in read_traces(Path(report["run"]))} == statuses
 
     solver = shell.folder / "solver.yaml"
     solver.write_text(yaml.safe_dump({"replies": [f"<final_answer>\n{ADD['answer']}\n</final_answer>"]}))
@@ -121,7 +124,7 @@ def test_the_embedded_model_is_not_asked_for_tests(shell: Shell, monkeypatch: py
 def test_tests_are_judged_by_the_known_solution() -> None:
     problem = Problem(**ADD, verifier="code")
     sandbox = any_sandbox()
-    lists = [["assert add(1, 2) == 3"], ["assert add(1, 2) == 4"], ["assert True"], ["assert add("], []]
+    lists = [["assert add(1, 2) == 3"], ["assert add(1, 2) == 4"], ["assert add(1, 2) != 5"], ["assert True"], []]
 
     async def run() -> list[tuple[str, str]]:
         validity = Validity(Code(sandbox=sandbox))

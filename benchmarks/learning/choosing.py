@@ -51,15 +51,15 @@ def best(aggregate: str) -> Choice:
     return choose
 
 
-def weighted(aggregate: str) -> Choice:
-    """The answer whose traces have the highest sum of rewards."""
+def weighted(weight: Callable[[Sequence[float]], float]) -> Choice:
+    """The answer whose traces have the highest sum of weights, which are made of their rewards."""
 
     def choose(samples: Sequence[Sample]) -> float:
         sums: dict[str, float] = defaultdict(float)
         right: dict[str, bool] = {}
         for each in samples:
             if name := ballot(each.trace):
-                sums[name] += AGGREGATES[aggregate](each.rewards)
+                sums[name] += weight(each.rewards)
                 right[name] = each.trace.correct
         return float(bool(sums) and right[max(sums, key=sums.__getitem__)])
 
@@ -69,8 +69,9 @@ def weighted(aggregate: str) -> Choice:
 WAYS: Mapping[str, Choice] = {
     "one sample": one,
     "majority vote": majority,
-    **{f"reward-weighted vote, {name}": weighted(name) for name in AGGREGATES},
+    **{f"reward-weighted vote, {name}": weighted(worth) for name, worth in AGGREGATES.items()},
     **{f"best by reward, {name}": best(name) for name in AGGREGATES},
+    "control: weighted by 1 / steps": weighted(lambda rewards: 1 / len(rewards)),
     "any right (the ceiling)": any_right,
 }
 
@@ -92,16 +93,9 @@ def report(samples: Sequence[Sample]) -> str:
         shares = [f"{100 * sum(rights[key] for key in keys) / len(keys):.1f}" for _, keys in sorted(sizes.items())]
         pooled = bootstrap_mean(list(rights.values()), bounds=(0.0, 1.0))
         over = paired_bootstrap([value - found["majority vote"][key] for key, value in rights.items()])
-        lines.append(
-            _row(
-                [
-                    way,
-                    *shares,
-                    f"{100 * pooled.mean:.1f} ({100 * pooled.low:.1f} to {100 * pooled.high:.1f})",
-                    f"{100 * over.mean:+.1f} ({100 * over.low:+.1f} to {100 * over.high:+.1f})",
-                ]
-            )
-        )
+        share = f"{100 * pooled.mean:.1f} ({100 * pooled.low:.1f} to {100 * pooled.high:.1f})"
+        more = f"{100 * over.mean:+.1f} ({100 * over.low:+.1f} to {100 * over.high:+.1f})"
+        lines.append(_row([way, *shares, share, "" if way == "majority vote" else more]))
     numbers = ", ".join(f"{name}: {len(keys)}" for name, keys in sorted(sizes.items()))
     return "\n".join(lines) + f"\n\nProblems: {numbers}."
 

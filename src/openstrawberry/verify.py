@@ -28,6 +28,7 @@ from openstrawberry.verifiers.extract import extract
 from openstrawberry.wording import cause
 
 _AT_ONCE = 256
+_OF_THEIR_OWN = ("evolve", "write-tests")  # strategies whose traces hold a new problem, or tests, and no answer
 _ENDING = ("budget", "quota")  # kinds of failure that every further call would run into
 
 
@@ -142,7 +143,7 @@ class Checking:
     def _known(self, trace: Trace) -> bool:
         """Whether there is a truth to check against, or everybody can do without."""
         able = bool(trace.problem.answer) or trace.problem.verifier == "code" or set(self.names) == {"judge"}
-        return not trace.owed and able
+        return not trace.owed and trace.strategy not in _OF_THEIR_OWN and able
 
     async def _all(self, trace: Trace) -> list[Checked | ProviderError]:
         return [await self._one(verifiers, trace) for verifiers in self.verifiers]

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from openstrawberry.evaluation.report import read_report
+from openstrawberry.prompts import load_prompts
 from tests.cli.commands import Outcome, Shell
 
 
@@ -119,6 +121,18 @@ def test_bad_input_is_one_sentence_with_its_exit_code_and_nothing_written(
     assert done.err.rstrip().endswith((".", "?"))
     assert advice in done.err
     assert not (place.folder / "eval").exists()
+
+
+@pytest.mark.parametrize("method", ["mcts", "beam", "vote:base=mcts"])
+def test_no_prompt_file_brings_the_known_answers_into_a_measurement(place: Shell, method: str) -> None:
+    prompts = place.folder / "prompts"
+    prompts.mkdir()
+    for name in ("mcts", "beam"):
+        shipped = load_prompts(name, "brief").entries
+        (prompts / f"{name}.yaml").write_text(yaml.safe_dump({"brief": {**shipped, "value": "check"}}))
+    done = evaluate(place, "--method", method, "--prompts", prompts, "--prompt-set", "brief")
+    assert done.code == 1
+    assert "/brief names no way to value steps under 'value': write one of rollouts, prm, judge, confidence" in done.err
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -40,7 +40,7 @@ def test_it_says_who_does_what_and_what_came_of_it(scripted: Shell) -> None:
     assert done.code == 0
     told = " ".join(done.out.split())
     assert "an answer is known where 80% of 5 solvers" in told
-    assert "kept 1 problems (1 answers agreed on)" in told
+    assert "kept 1 problem (1 answer agreed on)" in told
     assert "not 1 copy" in told
     assert "strawberry generate --problems" in told
     problems = scripted.strawberry("problems", scripted.folder / "new.jsonl", "--json").events
@@ -50,6 +50,17 @@ def test_it_says_who_does_what_and_what_came_of_it(scripted: Shell) -> None:
     again = evolve(scripted, "--rounds", 2)
     assert "2 of 2 are done" in again.out
     assert "(0 replies)" in again.out
+
+
+def test_where_nothing_is_kept_it_says_how_to_go_on(scripted: Shell) -> None:
+    (scripted.folder / "target.yaml").write_text("turns: [<final_answer>7</final_answer>]")
+    done = evolve(scripted, "--rounds", 1)
+    assert done.code == 0
+    told = " ".join(done.out.split())
+    assert "1 problem × 1 round" in told
+    assert "kept 0 problems not 1 never right" in told
+    assert "next go on with more --rounds" in told
+    assert not (scripted.folder / "new.jsonl").exists()
 
 
 def test_json_is_one_object_per_line(scripted: Shell) -> None:
@@ -99,6 +110,17 @@ def test_the_tries_are_training_data_for_select_and_nothing_else_is(scripted: Sh
         assert "<final_answer>3" in pair["rejected"][-1]["content"]
 
 
+def test_a_judge_is_not_asked_about_what_is_no_answer(scripted: Shell) -> None:
+    evolve(scripted, "--rounds", 1)
+    (scripted.folder / "judge.yaml").write_text("replies: [<verdict>right</verdict>]")
+    judge = ("--verifier", "judge", "--judge-model", f"scripted:{scripted.folder / 'judge.yaml'}")
+    moved = scripted.strawberry("verify", scripted.folder / "new.work", *judge, "--json").events
+    written = [trace for trace in read_traces(scripted.folder / "new.work") if trace.strategy == "evolve"]
+    others = sum(trace.strategy != "evolve" for trace in read_traces(scripted.folder / "new.work"))
+    assert [trace.verdict.verifier for trace in written] == [""]
+    assert sum(event["traces"] for event in moved) == others
+
+
 def test_berry_makes_sums_of_its_own_harder(shell: Shell) -> None:
     done = shell.strawberry(
         "evolve", "builtin:add?size=5&n=3&split=train", "--rounds", 1, "--operators", "deepen,reason", "--samples", 4,
@@ -139,6 +161,7 @@ def test_a_used_up_budget_says_how_to_go_on(scripted: Shell) -> None:
 BAD = {
     "unknown operator": (["--operators", "deepn"], "did you mean 'deepen'", 2),
     "no agreement needed": (["--agree", "0.2"], "--agree", 2),
+    "one try": (["--samples", "1"], "ask for 2 or more", 2),
     "one solver": (["--solvers", "1"], "--solvers", 2),
     "solvers that draw the same": (["--temperature", "0"], "--temperature", 2),
     "unknown solver": (["--solver-model", "olama:x"], "did you mean 'ollama'", 2),

@@ -238,8 +238,20 @@ def test_step_labels_are_written_from_the_values_of_a_search(sometimes: Shell) -
     assert "without any step of worth" in done.out
 
 
-def test_a_run_without_a_search_has_no_step_labels_and_says_how_to_make_them(sometimes: Shell) -> None:
-    sometimes.generate("--samples", 2)
+def test_step_labels_are_made_from_ordinary_samples_of_problems_with_both_outcomes(sometimes: Shell) -> None:
+    sometimes.generate("--samples", 8)
+    done = sometimes.strawberry("select", sometimes.run, "--format", "prm")
+    assert done.code == 0
+    found = rows(sometimes.run / "steps.jsonl")
+    assert {row["question"] for row in found} == set(QUESTIONS[:2])
+    assert {row["labels"][-1] for row in found} == {True, False}
+    assert "1 always right" in done.out
+    assert "1 never right" in done.out
+
+
+def test_a_search_without_the_known_answer_gives_no_step_labels_and_is_told_what_does(sometimes: Shell) -> None:
+    sometimes.generate("--samples", 1, "--strategy", "beam", "--set", "value=rollouts", "--set", "depth=1")
     done = sometimes.strawberry("select", sometimes.run, "--format", "prm")
     assert done.code == 1
+    assert "4 valued without the known answer" in done.err
     assert "strawberry generate --strategy omega" in done.err

@@ -31,6 +31,10 @@ def vote(answers: Sequence[str], question: str = "How much is it?") -> Agreement
         (["8", "7"], "8", 1),
         (["", " ", ""], "", 0),
         (["x" * 300, "x" * 300], "", 0),
+        (["It cannot be determined.", "cannot be determined", "Not enough information", "7", "7"], "7", 2),
+        (["I don't know", "unknown", "It can't be uniquely determined", "Sorry, I can't help with that."], "", 0),
+        (["Cannot be determined"] * 5, "", 0),
+        (["The Unknown", "the unknown", "knot", "none"], "The Unknown", 2),
     ],
 )
 def test_answers_that_a_verifier_takes_for_one_are_one_vote(answers: list[str], answer: str, votes: int) -> None:
@@ -52,6 +56,11 @@ def test_solvers_without_an_answer_count_against_agreement() -> None:
     assert vote(["7", "7", "7", "7", ""]).holds(0.8)
     assert not vote(["7", "7", "7", "", ""]).holds(0.8)
     assert not vote(["7"]).holds(0.6)  # one alone agrees with nobody
+
+
+def test_what_the_question_itself_offers_is_an_answer() -> None:
+    asked = "Who is taller? Say Ann, Bob, or cannot be determined."
+    assert vote(["Cannot be determined", "cannot be determined", "Ann"], asked).votes == 2
 
 
 def test_a_solver_sees_nothing_but_the_question() -> None:

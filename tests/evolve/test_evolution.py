@@ -346,6 +346,12 @@ def test_a_file_that_no_evolution_has_made_is_left_alone(world: World) -> None:
     assert not (world.folder / "new.work").exists()
 
 
+def test_an_output_that_would_be_its_own_work_folder_is_refused(world: World) -> None:
+    with pytest.raises(SetupError, match=r"end --out in \.jsonl"):
+        world.evolve(out=world.folder / "new.work")
+    assert not (world.folder / "new.work").exists()
+
+
 def test_a_writer_that_never_works_ends_the_command_and_leaves_nothing(world: World) -> None:
     world.cast(writer={"replies": [{"error": "bad_request", "status": 400}]})
     with pytest.raises(SetupError, match="scripted failed"):

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from openstrawberry.chat import Message, Request
 from openstrawberry.errors import SetupError
 from openstrawberry.models.providers.berry import MODEL, BerryModel
-from openstrawberry.models.rendering import Renderer
+from openstrawberry.models.rendering import Renderer, Rewritten
 
 TALK = [
     {"role": "system", "content": "One small step per turn, nothing more."},
@@ -75,8 +75,25 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer):
         "{% for m in messages %}{{ '<|' + m['role'] + '|>' }}"
         "{{ m['content'] if loop.last else m['content'][:3] }}{% endfor %}"
     )
-    with pytest.raises(SetupError, match="select --rendering flat"):
-        Renderer(rewriting, "hf:x").encode(TALK)
+    renderer = Renderer(rewriting, "hf:x")
+    with pytest.raises(Rewritten, match=r"select --rendering flat`, or put a template .* `chat_template.jinja`\.$"):
+        renderer.encode(TALK)
+    with pytest.raises(Rewritten, match=r"such as hf:Qwen/Qwen2\.5-0\.5B-Instruct, or put a template"):
+        renderer.steps(TALK)
+
+
+def test_steps_need_only_the_ends_of_replies_however_a_template_opens_them(tokenizer):
+    opening = tokenizer.__class__.from_pretrained(MODEL)
+    opening.chat_template = (
+        "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] + '<|end|>' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|assistant|><think>\n' }}{% endif %}"
+    )
+    renderer = Renderer(opening, "hf:x")
+    ids, ends = renderer.steps(TALK)
+    read = [opening.decode(ids[: end + 1]) for end in ends]
+    assert read == [opening.apply_chat_template(TALK[:upto], tokenize=False) for upto in (3, 5)]
+    with pytest.raises(Rewritten, match="renders earlier turns differently"):
+        renderer.encode(TALK)
 
 
 def test_a_model_without_a_chat_template_is_refused_with_what_to_do(tokenizer):

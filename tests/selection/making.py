@@ -94,10 +94,13 @@ def offered(one: Trace) -> Candidate:
     return candidate(0, entry(one), one)
 
 
-def write_run(folder: Path, traces: Iterable[Trace], prompts: str = "strawberry/brief") -> Path:
-    """A run directory with these traces."""
+def write_run(
+    folder: Path, traces: Iterable[Trace], prompts: str = "strawberry/brief", strategy: str = "", **options: Any
+) -> Path:
+    """A run directory with these traces. `strategy`: that of its prompts unless said, with these options."""
     folder.mkdir(parents=True)
-    identity = {"model": "berry", "strategy": "strawberry", "prompts": prompts}
+    strategy = strategy or prompts.partition("/")[0]
+    identity = {"model": "berry", "strategy": strategy, "options": options, "prompts": prompts}
     (folder / "run.json").write_text(json.dumps({"created": "2026", "identity": identity, "config": {"prompts": None}}))
     (folder / "traces-00000.jsonl").write_text("".join(each.to_line() + "\n" for each in traces))
     return folder

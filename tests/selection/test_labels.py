@@ -1,18 +1,20 @@
 """Step labels: what a searched tree says of every reply, and what it does not."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openstrawberry.errors import SetupError
+from openstrawberry.problems.problem import Problem
 from openstrawberry.prompts import load_prompts
 from openstrawberry.selection.export import Row
 from openstrawberry.selection.labels import fill, paths
 from openstrawberry.selection.options import Selecting
 from openstrawberry.selection.picking import sure_texts
-from openstrawberry.selection.select import select
+from openstrawberry.selection.select import Selection, select
 from openstrawberry.store.reading import Shelf
 from openstrawberry.strategies.omega import Omega
 from openstrawberry.strategies.strategy import Task
@@ -24,8 +26,13 @@ from tests.strategies.test_omega import Slipping
 ASKED = problem(difficulty=6.0)
 
 
+def searching(folder: Path, traces: Iterable[Trace]) -> Path:
+    """A run of omega with these traces."""
+    return write_run(folder, traces, "omega/brief")
+
+
 def rows(folder: Path, *traces: Trace, **options: Any) -> list[Row]:
-    return list(select([write_run(folder / "run", traces)], Selecting(format="prm", **options)))
+    return list(select([searching(folder / "run", traces)], Selecting(format="prm", **options)))
 
 
 def reply(content: str, parent: int, visits: int = 0, value: float = 0.0) -> Turn:
@@ -186,9 +193,122 @@ def test_a_problem_that_is_never_solved_says_nothing_about_its_steps(tmp_path: P
     assert len(paths(hopeless)) == 1
 
 
-def test_traces_without_values_are_told_what_makes_them(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"No rows can be made .*--strategy omega"):
-        rows(tmp_path, trace(ASKED, ["up", "blue"]))
+# Ordinary samples.
+
+
+def sampled(folder: Path, *traces: Trace, **options: Any) -> Selection:
+    """What becomes of a run of ordinary samples."""
+    return select([write_run(folder / "run", traces)], Selecting(format="prm", **options))
+
+
+def three(asked: Problem = ASKED) -> list[Trace]:
+    """A right sample, a wrong one that leaves it after the first reply, and one that leaves it after the second."""
+    return [
+        trace(asked, ["up", "so", "<final_answer>blue</final_answer>"]),
+        trace(asked, ["up", "no", "<final_answer>red</final_answer>"], "incorrect", sample=1),
+        trace(asked, ["up", "so", "<final_answer>grey</final_answer>"], "incorrect", sample=2),
+    ]
+
+
+def labelled(found: Iterable[Row]) -> dict[str, tuple[list[bool], list[float], list[int]]]:
+    """Labels, values and visits, by the last word of each row."""
+    return {row["completions"][-1]: (row["labels"], row["values"], row["visits"]) for row in found}
+
+
+def test_samples_of_a_problem_are_rollouts_from_what_they_share(tmp_path: Path) -> None:
+    found = sampled(tmp_path, *three())
+    third = round(1 / 3, 6)
+    assert labelled(found) == {
+        "<final_answer>blue</final_answer>": ([True, True, True], [third, 0.5, 1.0], [3, 2, 1]),
+        "<final_answer>red</final_answer>": ([True, False, False], [third, 0.0, 0.0], [3, 1, 1]),
+        "<final_answer>grey</final_answer>": ([True, True, False], [third, 0.5, 0.0], [3, 2, 1]),
+    }
+    (first, *_) = found
+    assert first["prompt"] == [{"role": "system", "content": SYSTEM}, {"role": "user", "content": ASKED.question}]
+    assert first["asked"] == ["", "Next?", "Next?"]
+    assert set(first) == set(rows(tmp_path / "searched", searched())[0])
+
+
+def test_what_was_asked_another_question_shares_nothing_more(tmp_path: Path) -> None:
+    right, wrong, _ = three()
+    other = trace(ASKED, ["up", "so", "<final_answer>red</final_answer>"], "incorrect", sample=1, nudges=["And?"])
+    assert [row["values"] for row in sampled(tmp_path, right, other)] == [[0.5, 1.0, 1.0], [0.5, 0.0, 0.0]]
+    assert wrong.id == other.id
+
+
+def test_a_problem_with_one_outcome_only_tells_how_hard_it_is(tmp_path: Path) -> None:
+    easy, hard = problem("Which colour has snow?", "white"), problem("Which colour has a dream?", "none")
+    right = [trace(easy, [f"so {word}", "<final_answer>white</final_answer>"], name=word) for word in ("one", "two")]
+    wrong = [trace(hard, [f"so {word}", "red"], "incorrect", name=word) for word in ("three", "four")]
+    found = sampled(tmp_path / "a", *three(), *right, *wrong)
+    assert {row["problem"] for row in found} == {ASKED.id}
+    assert found.report.dropped_problems == {"always right": 1, "never right": 1}
+    assert sampled(tmp_path / "b", *three(), *right, *wrong, band_only=False).report.problems_used == 2
+    with pytest.raises(SetupError, match=r"1 always right.*--samples 20"):
+        sampled(tmp_path / "c", *right)
+
+
+def test_samples_that_prove_nothing_count_for_nothing(tmp_path: Path) -> None:
+    void = [
+        trace(ASKED, ["up", "so", "hm"], "no_answer", "max_turns", sample=3),
+        trace(ASKED, ["up", "<final_answer>x</final_answer>"], "unknown", sample=4),
+        trace(ASKED, ["up", "<final_answer>x</final_answer>"], "incorrect", "budget", sample=5),
+    ]
+    found = sampled(tmp_path, *three(), *void)
+    assert labelled(found) == labelled(sampled(tmp_path / "without", *three()))
+    assert found.report.dropped_traces == {"unfinished, unknown or failed: never learnt from": 3}
+
+
+def test_examples_are_no_steps_and_what_a_critic_says_aside_is_no_value(tmp_path: Path) -> None:
+    def shown(sample: int, answer: str, status: str) -> Trace:
+        turns = [turn("user", "2+2?", -1), turn("assistant", "4", 0), turn("user", ASKED.question, 1),
+                 turn("assistant", answer, 2, "m"), turn("user", "Judge.", -1, channel="critic"),
+                 turn("assistant", "good", 4, "m", channel="critic", visits=1, value=0.9)]  # fmt: skip
+        return whole(ASKED, turns, (0, 1, 2, 3), status, sample=sample)
+
+    found = list(sampled(tmp_path, shown(0, "blue", "correct"), shown(1, "red", "incorrect")))
+    assert [(len(row["prompt"]), row["completions"], row["values"]) for row in found] == [
+        (3, ["blue"], [1.0]), (3, ["red"], [0.0]),
+    ]  # fmt: skip
+
+
+def test_every_member_of_a_vote_is_a_sample(tmp_path: Path) -> None:
+    turns = [turn("user", ASKED.question, -1)]
+    for word in ("blue", "red", "blue, surely", "green"):
+        turns.append(turn("assistant", f"<final_answer>{word.partition(',')[0]}</final_answer>" + word[4:], 0, "m"))
+    voted = whole(ASKED.model_copy(update={"verifier": "exact"}), turns, (0, 1), answer="blue")
+    found = select([write_run(tmp_path / "run", [voted], "vote/brief")], Selecting(format="prm"))
+    assert sorted(row["labels"][-1] for row in found) == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "checked"),
+    [
+        ("omega", {}, True),
+        ("journey", {}, True),
+        ("mcts", {"value": "check"}, True),
+        ("mcts", {}, False),
+        ("mcts", {"value": "rollouts"}, False),
+        ("beam", {"value": "judge"}, False),
+        ("vote", {"base": "omega"}, True),
+        ("vote", {"base": "omega", "weight": "prm"}, False),
+        ("vote", {"weight": "judge"}, False),
+        ("gone", {}, False),
+    ],
+)
+def test_only_values_that_the_known_answer_decided_are_labels(
+    tmp_path: Path, strategy: str, options: dict[str, Any], checked: bool
+) -> None:
+    made = searched()
+    run = write_run(tmp_path / "run", [made], f"{strategy}/brief", **options)
+    if checked:
+        assert list(select([run], Selecting(format="prm"))) == rows(tmp_path / "omega", made)
+        return
+    with pytest.raises(SetupError, match=r"1 valued without the known answer\): .*--strategy omega"):
+        select([run], Selecting(format="prm"))
+    both = select([run, searching(tmp_path / "b", [searched(SUMS[0])])], Selecting(format="prm"))
+    assert both.report.dropped_traces == {"valued without the known answer": 1}
+    assert both.report.problems_used == 1
 
 
 def test_side_conversations_and_examples_are_no_steps() -> None:
@@ -209,7 +329,7 @@ def test_the_most_telling_paths_are_taken_first_and_so_many_of_each_kind(tmp_pat
 
 def test_no_size_outweighs_the_others(tmp_path: Path) -> None:
     many = [searched(item, mode="all", max_branches=100) for item in SUMS[:4]]
-    run = write_run(tmp_path / "run", [*many, searched()])
+    run = searching(tmp_path / "run", [*many, searched()])
     found = select([run], Selecting(format="prm", per_problem=8, balance=0.5))
     assert found.report.dropped_rows["beyond the balance of sizes"] > 0
     assert {row["size"] for row in found} == {0, 2}
@@ -219,7 +339,7 @@ def test_what_is_evaluated_or_held_out_stays_out(tmp_path: Path) -> None:
     traces = [searched(item) for item in (SUMS[0], SUMS[1], HELD_OUT)]
     evaluation = tmp_path / "evaluation.jsonl"
     evaluation.write_text(json.dumps({"question": SUMS[0].question(), "answer": "1"}))
-    run = write_run(tmp_path / "run", traces)
+    run = searching(tmp_path / "run", traces)
     options = Selecting(format="prm", evaluation=(str(evaluation),))
     with pytest.raises(SetupError, match="--drop-evaluated"):
         select([run], options)
@@ -230,7 +350,7 @@ def test_what_is_evaluated_or_held_out_stays_out(tmp_path: Path) -> None:
 
 def test_a_trace_that_stands_in_two_runs_is_labelled_once(tmp_path: Path) -> None:
     made = searched()
-    runs = [write_run(tmp_path / name, [made]) for name in ("a", "b")]
+    runs = [searching(tmp_path / name, [made]) for name in ("a", "b")]
     found = select(runs, Selecting(format="prm"))
     assert len(found) == len(select(runs[:1], Selecting(format="prm")))
     assert len({json.dumps(row) for row in found}) == len(found)

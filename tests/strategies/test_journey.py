@@ -225,7 +225,7 @@ def test_a_composed_reply_is_learnt_only_by_choice_and_then_against_the_bare_que
 
 
 def test_the_steps_of_a_journeys_tree_have_labels_and_the_composed_reply_has_none(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", [driven(Journey(searches=1), Slipping(5, 2))])
+    run = write_run(tmp_path / "run", [driven(Journey(searches=1), Slipping(5, 2))], "journey/brief")
     for row in select([run], Selecting(format="prm")):
         assert row["prompt"][0]["role"] == "system"
         assert not any("<think>" in text for text in row["completions"])

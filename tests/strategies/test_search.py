@@ -359,6 +359,19 @@ def test_every_value_visit_and_prior_is_in_the_trace(name: str) -> None:
 
 
 @every_search
+def test_what_the_reward_model_cannot_read_is_not_known_and_the_search_goes_on(name: str) -> None:
+    async def scorer(node: Node) -> float:
+        if len(steps(node)) > 2:
+            raise ProviderError("Too long.", provider="prm", kind="context")
+        return growing.score(node)
+
+    trace = driven(open_strategy(name, {"value": "prm"}), ScriptedModel(answer=by_seed), scorer=scorer)
+    assert (trace.stop, trace.answer != "") == ("final_answer", True)
+    assert trace.messages[trace.path[-1]].visits == 0
+    assert any(turn.visits for turn in trace.messages if turn.role == "assistant")
+
+
+@every_search
 def test_independent_expansions_go_out_together(name: str) -> None:
     open_now, most = set(), []
 

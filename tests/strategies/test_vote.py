@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -21,7 +22,7 @@ from openstrawberry.settings import Settings
 from openstrawberry.strategies.catalogue import open_strategy
 from openstrawberry.strategies.strategy import Answer, Ask, Strategy, Task
 from openstrawberry.strategies.vote import Vote
-from openstrawberry.trace import Node
+from openstrawberry.trace import Node, Trace
 from openstrawberry.verifiers.catalogue import Verifiers
 from tests.making import PROBLEM, Memory
 from tests.servers.http import Server
@@ -155,6 +156,47 @@ def test_a_process_reward_weighs_by_the_worst_step_or_as_it_is_told() -> None:
     assert [node.value for node in answer.node.path() if node.role == "assistant"] == [0.1, 0.9]
     weird = Vote(k=2, weight="prm", early="off")
     assert play(weird, task(weird), says, score=lambda node: float("nan")).text in ("2", "3")
+
+
+@pytest.mark.parametrize("rewards", ["min", "last", "product"])
+def test_every_step_keeps_its_own_reward_whatever_the_solution_is_worth(rewards: str) -> None:
+    strategy = Vote(k=1, weight="prm", rewards=rewards)
+    says = scripted(["bad", "good <final_answer>3</final_answer>"])
+    answer = play(strategy, task(strategy), says, score=lambda node: 0.1 if node.content == "bad" else 0.9)
+    assert [node.value for node in answer.node.path() if node.role == "assistant"] == [0.1, 0.9]
+
+
+def test_a_solution_whose_end_has_no_reward_is_not_worth_what_its_beginning_is() -> None:
+    said = {1: ["0.9", "nan <final_answer>2</final_answer>"], 3: ["0.6", "0.6 <final_answer>3</final_answer>"],
+            5: ["0.1", "0.1 <final_answer>4</final_answer>"]}  # fmt: skip
+
+    def says(ask: Ask) -> str:
+        return said[ask.node.path()[1].index][sum(node.role == "assistant" for node in ask.node.path())]
+
+    strategy = Vote(k=3, weight="prm", early="off")
+    answer = play(strategy, task(strategy), says, score=lambda node: float(node.content.partition(" ")[0]))
+    assert answer.text == "3"
+
+
+def test_a_solution_that_the_reward_model_cannot_read_is_of_unknown_worth_and_the_vote_goes_on() -> None:
+    async def scorer(node: Node) -> float:
+        if "far too long" in node.content:
+            raise ProviderError("Too long.", provider="prm", kind="context")
+        return 0.9
+
+    async def gone(node: Node) -> float:
+        raise ProviderError("Gone.", provider="prm", kind="server")
+
+    def voted_by(judge: Any) -> Trace:
+        said = iter(["far too long <final_answer>2</final_answer>", *["<final_answer>3</final_answer>"] * 2])
+        model = ScriptedModel(answer=lambda request: next(said))
+        weighing = Vote(base="zero-shot", k=3, weight="prm", early="off")
+        return asyncio.run(drive(replace(setting(weighing, model, Memory()), scorer=judge), PROBLEM))
+
+    trace = voted_by(scorer)
+    assert (trace.stop, trace.answer, trace.correct) == ("final_answer", "3", True)
+    assert sorted((turn.value, turn.visits) for turn in trace.messages if turn.model) == [(0.0, 0), (0.9, 1), (0.9, 1)]
+    assert voted_by(gone).stop == "error"
 
 
 def test_common_flags_mean_the_members_where_they_know_them() -> None:

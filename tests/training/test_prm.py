@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 pytest.importorskip("trl", reason="needs the extra `train`")
 
 import torch
-from transformers import AutoModelForTokenClassification, pipeline
+from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 
 from openstrawberry.errors import SetupError
 from openstrawberry.models.prm import open_reward
@@ -21,6 +21,7 @@ from openstrawberry.training.prm import RewardTraining
 from openstrawberry.training.progress import Grade, Notice, Step
 from openstrawberry.training.recipe import Recipe
 from openstrawberry.training.reward import collate, step_loss
+from tests.training.folders import LIKE_QWEN3, QWEN3, with_template
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
 
@@ -138,6 +139,29 @@ def test_the_target_stands_at_the_last_token_of_each_reply_and_nowhere_else(step
         ends = [training.tokenizer.decode(each["input_ids"][: at + 1]) for at, _ in marked]
         assert all(text.endswith("<|end|>") for text in ends)
         assert len(source["completions"]) == len(ends)
+
+
+def test_a_template_that_rewrites_earlier_turns_gives_way_to_its_variant_for_training(tmp_path, steps):
+    told, model = [], with_template(tmp_path / "qwen3", QWEN3)
+    training = RewardTraining(Recipe(**QUICK), model, steps, told.append)
+    assert [each.text for each in told if isinstance(each, Notice)] == [
+        f"The chat template of {model} renders earlier turns differently once later ones follow: trl's variant of it "
+        "for training is used, and saved with the trained model."
+    ]
+    ids = training.rows[0]["input_ids"]
+    ends = [training.tokenizer.decode(ids[: at + 1]) for at, target in enumerate(training.rows[0]["labels"])
+            if target != -100]  # fmt: skip
+    assert [text.count("</think>") for text in ends] == [1, 2, 3]
+    assert all(text.endswith("<|im_end|>") for text in ends)
+    result = training.run(tmp_path / "out")
+    assert AutoTokenizer.from_pretrained(result.folder).chat_template == training.tokenizer.chat_template != QWEN3
+    assert 0 < asyncio.run(open_reward(result.spec)(talk(row(1, True)))) < 1
+
+
+def test_a_template_that_rewrites_and_has_no_such_variant_is_refused(tmp_path, steps):
+    model = with_template(tmp_path / "like-qwen3", LIKE_QWEN3)
+    with pytest.raises(SetupError, match=r"choose a model whose template does not, such as hf:Qwen/Qwen2\.5"):
+        RewardTraining(Recipe(**QUICK), model, steps, lambda _: None)
 
 
 def test_the_loss_is_the_cross_entropy_of_the_share_with_the_probability_of_good():

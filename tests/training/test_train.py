@@ -9,7 +9,7 @@ pytest.importorskip("torch", reason="needs the extra `train`")
 pytest.importorskip("trl", reason="needs the extra `train`")
 
 import torch
-from transformers import TrainerControl, TrainerState
+from transformers import AutoTokenizer, TrainerControl, TrainerState
 
 from openstrawberry.errors import SetupError
 from openstrawberry.models.providers.berry import BerryModel
@@ -20,6 +20,7 @@ from openstrawberry.training.recipe import Recipe
 from openstrawberry.training.train import Training
 from openstrawberry.training.watch import Watch
 from openstrawberry.training.weights import place_of
+from tests.training.folders import LIKE_QWEN3, QWEN3, with_template
 
 # trl still asks transformers by the old name.
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
@@ -93,6 +94,27 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(tmp_path, pair
     assert [each.step for each in again if isinstance(each, Step)] == [3, 4]  # not from the beginning
     weights = [(folder / "model.safetensors").read_bytes() for folder in (whole.folder, tmp_path / "cut")]
     assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("method", ["dpo", "sft"])
+def test_a_template_that_rewrites_earlier_turns_gives_way_to_its_variant_for_training(
+    tmp_path, pairs, conversations, method
+):
+    told, file = [], pairs if method == "dpo" else conversations
+    training = Training(Recipe(method=method, **QUICK), with_template(tmp_path / "q", QWEN3), file, told.append)
+    assert any("trl's variant" in each.text for each in told if isinstance(each, Notice))
+    learnt = "".join(text for text, marked in training.previews(1)[0] if marked)
+    replies = [each["content"] for each in pair(1)["chosen"] if each["role"] == "assistant"]
+    assert learnt == "".join(f"<think>\n\n</think>\n\n{reply}<|im_end|>" for reply in replies)
+    folder = training.run(tmp_path / "out").folder
+    saved = AutoTokenizer.from_pretrained(folder)
+    assert saved.apply_chat_template(pair(1)["chosen"], tokenize=False).count("</think>") == 2
+
+
+def test_a_template_that_rewrites_and_has_no_such_variant_is_refused(tmp_path, pairs):
+    model = with_template(tmp_path / "like-qwen3", LIKE_QWEN3)
+    with pytest.raises(SetupError, match="--rendering flat"):
+        Training(Recipe(**QUICK), model, pairs, lambda _: None)
 
 
 def test_another_recipe_does_not_go_on_with_the_checkpoints_of_the_first(tmp_path, pairs):

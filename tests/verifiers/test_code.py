@@ -138,6 +138,28 @@ def test_no_way_to_cheat_that_we_know_of_is_right() -> None:
     assert {name: one.status for name, one in found.items()} == dict.fromkeys(CHEATS, "incorrect")
 
 
+FORGED_NAMES = """
+import sys
+def abs(x): return 0
+def f(x): return 7
+class Names:
+    def __iter__(self): return iter(())
+    def get(self, name): return ""
+    def __getitem__(self, name): return ""
+frame = sys._getframe()
+while not hasattr(frame.f_locals.get("self"), "serve_for_ever"): frame = frame.f_back
+peer = frame.f_locals["self"]
+peer._send("told", peer.pack(Names()), [])
+peer.serve_for_ever()
+"""
+
+
+def test_what_a_solution_says_it_defines_is_plain_data() -> None:
+    problem = code_problem(tests=["assert abs(f(1) - 2.0) < 1e-6"])
+    found = verdict(problem, FORGED_NAMES)
+    assert (found.status, "writes to the judge" in found.detail) == ("incorrect", True)
+
+
 def test_floats_and_membership_are_not_fooled_by_an_object_of_ones_own() -> None:
     problem = code_problem(tests=["assert abs(f(1) - 2.0) < 1e-6"]), code_problem(tests=["assert 3 in f(1)"])
     yes = "class Yes:\n" + "".join(
@@ -189,6 +211,10 @@ def test_a_solution_may_be_named_like_a_builtin_but_lends_none_to_the_tests_of_a
     other = code_problem(tests=["assert abs(f(1) - 2.0) < 1e-6", "assert sorted(f(2)) == [1]"])
     cheat = "def abs(x): return 0\ndef sorted(x): return [1]\ndef f(x): return 7"
     assert [one.status for one in verdicts([(named, divisors), (other, cheat)])] == ["correct", "incorrect"]
+    near = code_problem(tests=["assert abs(sum(10, 15) - 6.0) < 1e-6"])
+    both = "def sum(a, b): return {}\ndef abs(x): return 0"
+    assert verdict(near, both.format(99)).status == "incorrect"
+    assert verdict(near, "def sum(a, b): return 6").status == "correct"
 
 
 def test_a_class_that_the_tests_name_is_used_with_its_operators() -> None:

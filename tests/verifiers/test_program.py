@@ -1,6 +1,7 @@
 """Finding the program in what a model wrote, and the tests in what a problem carries."""
 
 import random
+import time
 
 import pytest
 
@@ -105,6 +106,19 @@ def test_no_text_makes_it_raise() -> None:
         for cases in (ADD, PROGRAM, Cases()):
             assert isinstance(program_in(text, cases), str)
         assert isinstance(extract(text, CODE).answer, str)
+
+
+@pytest.mark.parametrize(
+    "text", ["```" + "a" * 90_000 + "`", "```" + " " * 90_000 + "`", "def add(a, b):\n" + "It's.\n" * 9_000]
+)
+def test_no_text_holds_the_event_loop_up(text: str) -> None:
+    began = time.process_time()
+    assert isinstance(program_in(text, ADD), str)
+    assert time.process_time() - began < 5  # a search that goes back and forth takes minutes
+
+
+def test_any_length_of_prose_after_a_function_is_left_out() -> None:
+    assert value_of(program_in(f"{WHOLE}\n\n" + "It's what you (as I think) asked for.\n" * 200, ADD)) == 3
 
 
 def test_all_usual_forms_of_tests_are_read() -> None:

@@ -6,6 +6,8 @@ reason. Every cap here is small, and the first test shows that the one on proces
 
 import asyncio
 import os
+import platform
+import signal
 import socket
 import subprocess
 import sys
@@ -73,6 +75,8 @@ def left_over(mark: str) -> list[str]:
     return found
 
 
+by_the_kernel = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
+kernel_refuses = pytest.mark.skipif(not by_the_kernel, reason="the filter of system calls is for Linux")
 FORKS = """
 import os, sys, time
 made = 0
@@ -105,8 +109,11 @@ def test_the_number_of_processes_is_capped(level: Level) -> None:
 def test_behind_the_guard_the_kernel_caps_processes_too() -> None:
     printed = says("limits", FORKS.format(fork=PROGRAM)).output.decode()
     made, error = printed.split()
-    assert error == "BlockingIOError"
-    assert int(made) <= SMALL.processes + 4  # as an ordinary user, others of that user may end meanwhile
+    if by_the_kernel:
+        assert (made, error) == ("0", "PermissionError")
+    else:
+        assert error == "BlockingIOError"
+        assert int(made) <= SMALL.processes + 4  # as an ordinary user, others of that user may end meanwhile
 
 
 @each_level
@@ -136,7 +143,8 @@ def test_an_endless_loop_uses_up_its_processor_time(level: Level) -> None:
 def test_ten_gigabytes_are_not_to_be_had(level: Level) -> None:
     found = judged(level, "return len(bytearray(10 * 2**30))")
     assert (found.status, found.detail) == ("incorrect", "assert f() == 1: MemoryError")
-    assert judged(level, "x = []\n    while True: x.append(bytearray(2**20))").detail == "assert f() == 1: MemoryError"
+    bit_by_bit = judged(level, "x = []\n    while True: x.append(bytearray(2**20))")  # slow on a busy machine
+    assert bit_by_bit.detail in ("assert f() == 1: MemoryError", "it used more than 1 s of processor time")
 
 
 @each_level
@@ -188,8 +196,6 @@ def test_the_environment_holds_none_of_the_users_keys(level: Level, monkeypatch:
 
 @each_level
 def test_the_parents_environment_cannot_be_read(level: Level, monkeypatch: pytest.MonkeyPatch) -> None:
-    if level == "limits" and os.getuid() != 0:
-        pytest.skip("not promised: at this level an ordinary user's code may read what the user may")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     environ = f"/proc/{os.getpid()}/environ"
     ran = says(level, f"import os\nfor path in ({environ!r}, '/proc/1/environ'):\n    print(open(path, 'rb').read())")
@@ -230,20 +236,49 @@ def test_other_processes_are_out_of_sight(level: Level) -> None:
 @each_level
 def test_what_outlives_its_parent_is_killed(level: Level) -> None:
     if level == "limits":
-        pytest.skip("not promised for ordinary users, and Python refuses the fork")
+        pytest.skip("nothing is started there")
     code = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(60)\n"
     ran = says(level, code)
     assert not ran.overran
 
 
-@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the way round the guard is another in each Python")
-@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can give it a user of its own")
-def test_as_root_even_what_goes_round_the_guard_is_killed() -> None:
-    start = PROGRAM.replace("b'/bin/sleep', b'2'", "b'/bin/sleep', b'5432'").replace(
-        "-1, r, w, False, False", "-1, r, w, False, True"
-    )
-    assert says("limits", f"import os\n{start}").status == 0
-    assert not left_over("sleep 5432")
+@kernel_refuses
+@strong_level
+@pytest.mark.parametrize("call", ["shmget(0, 2**20, 0o1600)", "memfd_create(b'x', 0)", "unshare(0x10000000)"])
+def test_no_memory_that_no_limit_counts_and_no_namespaces_within(level: Level, call: str) -> None:
+    code = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\nlibc.prctl(4, 1, 0, 0, 0)\n"
+    ran = says(level, f"{code}print(libc.{call}, os.strerror(ctypes.get_errno()))")
+    assert ran.output == b"-1 Operation not permitted\n"
+
+
+TRIES = """
+import ctypes, os, signal, socket, threading
+from openstrawberry.verifiers.inside.seccomp import refuse
+libc = ctypes.CDLL(None)
+libc.prctl(38, 1, 0, 0, 0)
+assert refuse(libc, alone=True)
+for name, attempt in {
+    "socket": socket.socket,
+    "fork": os.fork,
+    "program": lambda: os.execv("/bin/true", ["true"]),
+    "signal": lambda: os.kill(os.getppid(), 0),
+    "pair": lambda: [end.close() for end in socket.socketpair()],
+    "thread": lambda: threading.Thread(target=int).start(),
+}.items():
+    try:
+        attempt()
+        print(name, "yes", flush=True)
+    except PermissionError:
+        print(name, "no", flush=True)
+signal.raise_signal(signal.SIGUSR1)
+"""
+
+
+@kernel_refuses
+def test_where_no_namespaces_contain_it_the_kernel_refuses_what_reaches_others() -> None:
+    done = subprocess.run([sys.executable, "-c", TRIES], capture_output=True, text=True, check=False)
+    assert done.stdout.split("\n")[:-1] == ["socket no", "fork no", "program no", "signal no", "pair yes", "thread yes"]
+    assert -done.returncode == signal.SIGUSR1  # to itself it may send any
 
 
 @each_level

@@ -13,6 +13,7 @@ from openstrawberry.cli.render import clean, cost_of, json_line, shorten
 from openstrawberry.engine.events import Retried
 from openstrawberry.evolve.book import Candidate
 from openstrawberry.evolve.evolution import Done, EvolveEvent
+from openstrawberry.wording import counted
 
 if TYPE_CHECKING:
     from openstrawberry.evolve.config import Evolving
@@ -62,7 +63,7 @@ class EvolveView:
             )
             return
         self._lines = total * config.rounds <= LINES_LIMIT
-        head = f"{total:,} problems × {config.rounds} rounds"
+        head = f"{counted(total, 'problem')} × {counted(config.rounds, 'round')}"
         self._say(Text.assemble(("strawberry ", "bold red"), ("evolve ", "bold"), clean(config.problems), f" · {head}"))
         for line in _parts(config, total, evolution.generated):
             self._say(Text(clean(line), style="dim"))
@@ -104,7 +105,7 @@ class EvolveView:
             fields = {**vars(summary), "path": str(summary.path)}
             json_line(event="summary", file=str(evolution.config.file), kept=kept, eliminated=dict(reasons), **fields)
             return
-        rows = [("kept", f"{kept:,} problems{_answered(evolution)}")]
+        rows = [("kept", f"{counted(kept, 'problem')}{_answered(evolution)}")]
         if reasons:
             rows.append(("not", ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())))
         if (tokens := summary.tokens).get("input", -1) >= 0:
@@ -118,6 +119,10 @@ class EvolveView:
             rows.append(("file", f"{evolution.config.file}"))
             again = ["strawberry", "generate", "--problems", str(evolution.config.file), "--model", target]
             rows.append(("next", shlex.join(again)))
+        elif not evolution.stopped and not evolution.failures:
+            rows.append(
+                ("next", "go on with more --rounds; or with --samples 0, which keeps any difficulty, and another --out")
+            )
         self._console.print()
         for name, value in rows:
             self._say(Text.assemble((f"{name:>9}  ", "bold"), clean(value)))
@@ -147,7 +152,8 @@ def show_preview(config: "Evolving", found: "Preview", json: bool) -> None:
                   messages=messages, calls=calls, most=found.most)  # fmt: skip
         return
     console = Console()
-    console.print(Text(f"{found.problems:,} problems × {found.rounds} rounds · a dry run: nothing is sent"))
+    head = f"{counted(found.problems, 'problem')} × {counted(found.rounds, 'round')}"
+    console.print(Text(f"{head} · a dry run: nothing is sent"))
     for line in _parts(config, found.problems, found.generated):
         console.print(Text(clean(line), style="dim"), soft_wrap=True)
     for message in found.messages:
@@ -191,11 +197,11 @@ def _line(candidate: Candidate, width: int) -> Text:
 
 
 def _answered(evolution: "Evolution") -> str:
-    """` (12 answers computed, 3 agreed on)`."""
+    """` (12 answers computed, 3 answers agreed on)`."""
     ways = [each.evidence.answered for each in evolution.book.all() if each.kept]
     told = [
-        f"{ways.count(way):,} {word}"
-        for way, word in (("computed", "answers computed"), ("agreement", "answers agreed on"))
+        f"{counted(ways.count(way), 'answer')} {word}"
+        for way, word in (("computed", "computed"), ("agreement", "agreed on"))
         if way in ways
     ]
     return f" ({', '.join(told)})" if told else ""

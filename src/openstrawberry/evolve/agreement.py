@@ -1,13 +1,14 @@
 """The answer of a new problem: what several solvers, each on its own, agree on.
 
 Whether two answers are the same is asked of the verifier that a problem with that answer would get, so `0.5`, `1/2` and
-`50%` are one vote. An answer is known where at least a given share of all solvers gave it; solvers that gave none count
-among them, as votes for nothing. That is not proof: several draws of one model can be wrong together, so the votes stay
-in the problem's metadata.
+`50%` are one vote. An answer is known where at least a given share of all solvers gave it; solvers that gave none, or
+said that there is none to be found, count among them, as votes for nothing. That is not proof: several draws of one
+model can be wrong together, so the votes stay in the problem's metadata.
 
 Source: self-consistency as a label (Wang et al. 2022, arXiv 2203.11171; Huang et al. 2022, arXiv 2210.11610).
 """
 
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,12 @@ from openstrawberry.problems.problem import Problem
 from openstrawberry.verifiers.verifier import Verdict
 
 LONGEST = 200  # characters of an answer that can be compared
+_NONE = re.compile(
+    r"\b(?:can ?not|can't|impossible to) (?:be )?(?:\w+ )?(?:determine|solve|answer|tell|say|know)"
+    r"|\b(?:not enough|insufficient|missing) (?:information|data)\b|\bI (?:do not|don't) know\b"
+    r"|^\W*(?:sorry|I'm sorry|I am sorry)\b|^\W*(?:unknown|undetermined|unanswerable|no answer|n/a)\W*$",
+    re.IGNORECASE,
+)
 Verify = Callable[[Problem, str], Awaitable[Verdict]]
 
 
@@ -47,7 +54,7 @@ def solved(question: str, answer: str) -> Problem:
 
 async def agreed(question: str, answers: Sequence[str], verify: Verify) -> Agreement:
     """What these answers agree on; an empty one is a solver that gave none. Of a tie, the answer that came first."""
-    given = [answer.strip() for answer in answers if 0 < len(answer.strip()) <= LONGEST]
+    given = [answer.strip() for answer in answers if _is_answer(question, answer.strip())]
     groups: list[list[str]] = []
     for answer in given:
         for group in groups:
@@ -60,6 +67,12 @@ async def agreed(question: str, answers: Sequence[str], verify: Verify) -> Agree
         return Agreement("", 0, len(answers), 0)
     largest = max(groups, key=len)
     return Agreement(_told_best(question, largest), len(largest), len(answers), len(given))
+
+
+def _is_answer(question: str, answer: str) -> bool:
+    """Whether something is answered: five solvers who cannot tell do not agree on an answer."""
+    lacking = _NONE.search(answer)
+    return 0 < len(answer) <= LONGEST and (lacking is None or lacking[0].casefold() in question.casefold())
 
 
 def _told_best(question: str, answers: Sequence[str]) -> str:

@@ -83,6 +83,15 @@ class Evolving(BaseModel):
                 raise ValueError(unknown("operator", name, OPERATORS))
         return [name for name in OPERATORS if name in names]
 
+    @field_validator("samples")
+    @classmethod
+    def _more_than_one(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError(
+                "one try is never both right and wrong: ask for 2 or more, or for 0, which keeps any difficulty"
+            )
+        return value
+
     @property
     def generators(self) -> list[Operator]:
         """The operators that a generator carries out, where it may."""

@@ -35,7 +35,11 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 LONGEST = 20_000  # characters of a problem
 _OPEN = re.compile(r"<\s*new_problem\s*>", re.IGNORECASE)
 _CLOSE = re.compile(r"<\s*/\s*new_problem\s*>", re.IGNORECASE)
-_GIVEN = re.compile(r"</?\s*final_answer|^####", re.IGNORECASE | re.MULTILINE)
+_GIVEN = re.compile(
+    r"</?\s*final_answer|^####|\\boxed\s*\{\s*[-+\d\\]"
+    r"|^[^\w\n]*(?:the )?(?:correct |final )?(?:answer|solution)[^\w\n:=]*[:=][^\w\n]*+\w(?!.*(?:\bor\b|\?))",
+    re.IGNORECASE | re.MULTILINE,
+)  # `Answer: 24`, but neither an empty line to fill in nor `Answer: yes or no`
 _LETTER = re.compile(r"[^\W\d_]")
 
 

@@ -87,6 +87,8 @@ class Evolution:
         self.given = list({problem.id: problem for problem in given}.values())
         self.generated = generated(config, self.given)
         self.cast = Cast(config, settings, parts(config, self.given), policy)
+        if config.work == config.file:
+            raise SetupError(f"{config.file} would be file and work folder at once: end --out in .jsonl.")
         if config.file.exists() and not (config.work / "run.json").exists():
             raise SetupError(f"{config.file} exists, and no evolution has made it: choose another file with --out.")
         identity = {**config.identity(), **self.cast.identity}

@@ -35,6 +35,10 @@ class Encoded:
         return sum(self.learn)
 
 
+class Rewritten(SetupError):
+    """A chat template renders earlier turns differently once later ones follow."""
+
+
 class Renderer:
     """Renders conversations with a tokenizer's own chat template.
 
@@ -57,42 +61,52 @@ class Renderer:
         """Tokens of a whole conversation, assistant turns marked as learnt, but for those among the first `given`.
 
         Raises:
-            SetupError: the template rewrites earlier turns when later ones come, so that what the model read while it
+            Rewritten: the template rewrites earlier turns when later ones come, so that what the model read while it
                 wrote cannot be rebuilt.
+            SetupError: it cannot render these roles.
         """
-        text = self._render(messages)
-        spans = self._spans(messages, text, given)
-        found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        text, spans = self._render(messages), []
+        for index in _replies(messages, given):
+            before = self._render(messages[:index], add_generation_prompt=True)
+            whole = self._render(messages[: index + 1])
+            if not (text.startswith(before) and text.startswith(whole) and whole.startswith(before)):
+                raise self._rewritten(
+                    "so multi-turn traces cannot be learnt as they were: make the file with `strawberry select "
+                    "--rendering flat`"
+                )
+            spans.append((len(before), _end(whole)))
+        found = self._tokens(text)
         return Encoded(list(found["input_ids"]), _within(found["offset_mapping"], spans))
 
     def steps(self, messages: Sequence[dict[str, str]], given: int = 0) -> tuple[list[int], list[int]]:
         """Tokens of a whole conversation, and the place of each reply's last token, but for those among the first
-        `given` messages.
+        `given` messages. How a reply begins does not matter here: a template may open it as it likes.
 
         Raises:
-            SetupError: as `encode`.
+            Rewritten: the template rewrites earlier turns, so that a reply is not read as it was when it was the last.
+            SetupError: it cannot render these roles.
         """
-        text = self._render(messages)
-        spans = self._spans(messages, text, given)
-        found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        text, ends = self._render(messages), []
+        for index in _replies(messages, given):
+            whole = self._render(messages[: index + 1])
+            if not text.startswith(whole):
+                raise self._rewritten(
+                    "so the steps of a trace cannot be read as they were: choose a model whose template does not, such "
+                    "as hf:Qwen/Qwen2.5-0.5B-Instruct"
+                )
+            ends.append(_end(whole))
+        found = self._tokens(text)
         starts = [start for start, _ in found["offset_mapping"]]
-        return list(found["input_ids"]), [max(bisect_left(starts, end) - 1, 0) for _, end in spans]
+        return list(found["input_ids"]), [max(bisect_left(starts, end) - 1, 0) for end in ends]
 
-    def _spans(self, messages: Sequence[dict[str, str]], text: str, given: int) -> list[tuple[int, int]]:
-        """Where in `text` each assistant turn begins and ends: its end mark included, space behind that not."""
-        spans = []
-        for index, message in enumerate(messages):
-            if message["role"] == "assistant" and index >= given:
-                before = self._render(messages[:index], add_generation_prompt=True)
-                whole = self._render(messages[: index + 1])
-                if not (text.startswith(before) and text.startswith(whole) and whole.startswith(before)):
-                    raise SetupError(
-                        f"The chat template of {self.name} renders earlier turns differently once later ones follow, "
-                        "so multi-turn traces cannot be learnt as they were: make the file with `strawberry select "
-                        "--rendering flat`, or use a template that only appends."
-                    )
-                spans.append((len(before), len(whole.rstrip())))
-        return spans
+    def _tokens(self, text: str) -> Any:
+        return self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+
+    def _rewritten(self, advice: str) -> Rewritten:
+        return Rewritten(
+            f"The chat template of {self.name} renders earlier turns differently once later ones follow, {advice}, or "
+            "put a template that only appends into its folder as `chat_template.jinja`."
+        )
 
     def _render(self, messages: Sequence[dict[str, str]], add_generation_prompt: bool = False) -> str:
         from jinja2.exceptions import TemplateError
@@ -107,6 +121,16 @@ class Renderer:
                 "traces whose prompts have only the roles that it knows (--prompts)."
             ) from error
         return text
+
+
+def _replies(messages: Sequence[dict[str, str]], given: int) -> list[int]:
+    """Where the assistant turns stand, but for those among the first `given` messages."""
+    return [index for index, message in enumerate(messages) if message["role"] == "assistant" and index >= given]
+
+
+def _end(rendered: str) -> int:
+    """Where the last turn ends: its end mark included, space behind that not."""
+    return len(rendered.rstrip())
 
 
 def _within(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[bool]:

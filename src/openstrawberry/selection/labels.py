@@ -1,9 +1,14 @@
 """Step labels: what each reply on the way was worth, for process reward models.
 
-A search (`omega`, `mcts`) leaves a value on some nodes of its tree: the share of rollouts from there that came out
-right. Every path from the root to a deepest node with a value becomes one row, whole from the question on: a beginning
-that is the part of a longer row is no row of its own, and no row begins in the middle. The soft label of a reply is its
-value; the hard one says whether any rollout was right, value > 0 (Math-Shepherd, Wang et al. 2024).
+The soft label of a reply is its value: the share of rollouts from there that came out right. The hard one says whether
+any did, value > 0 (Math-Shepherd, Wang et al. 2024, arXiv 2312.08935). Rollouts come from two kinds of traces.
+
+A search that asks the known answer (`omega`, `mcts` with `value=check`) leaves a value on some nodes of its tree. Every
+path from the root to a deepest node with a value becomes one row, whole from the question on: a beginning that is the
+part of a longer row is no row of its own, and no row begins in the middle.
+
+Ordinary samples of a problem are laid over one another (`overlaid`). Each is a rollout from every prefix of its own, so
+the value of a reply is the share of right ones among the samples that came through it, one sample where it is unique.
 
 A binary search measures few nodes, and what lies between two of them follows:
 
@@ -19,13 +24,16 @@ what a bad step is to a problem that is never solved.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
-from openstrawberry.selection.candidates import first_reply
-from openstrawberry.selection.siblings import path_to
+from openstrawberry.selection.candidates import Candidate, first_reply
+from openstrawberry.selection.siblings import grow, leaves, path_to
 from openstrawberry.trace import Trace
+
+Told = tuple[Candidate, Trace]
+"""A conversation, and the trace that it stands in."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ class Path:
     """A path with labels.
 
     `leaf`: the node it ends in. `given`: how many turns stand before the first reply. `values` and `visits`, one per
-    reply from there on: the share of right rollouts, and how many are behind it (0: concluded, as above).
+    reply from there on: the share of right rollouts or samples, and how many are behind it (0: concluded, as above).
     """
 
     leaf: int
@@ -49,8 +57,8 @@ class Path:
 
 
 def has_values(trace: Trace) -> bool:
-    """Whether a search has left values on any node."""
-    return any(turn.visits for turn in trace.messages)
+    """Whether a search has left values on any node; what a critic says aside of a whole answer is none."""
+    return any(turn.visits and turn.channel == "main" for turn in trace.messages)
 
 
 def paths(trace: Trace) -> list[Path]:
@@ -65,6 +73,25 @@ def paths(trace: Trace) -> list[Path]:
             found.setdefault(names[path.leaf], path)
     kept = _deepest(trace, names, [path.leaf for path in found.values()])
     return sorted((found[names[leaf]] for leaf in kept), key=lambda path: path.rank)
+
+
+def ended(samples: Sequence[Told]) -> list[Told]:
+    """The conversations of ordinary samples that came out right or wrong, the branches of a vote among them."""
+    found = [(leaf, trace) for one, trace in samples if not one.composed for leaf in leaves(one, trace)]
+    return [(leaf, trace) for leaf, trace in found if leaf.kind in ("right", "wrong") and leaf.ends_in_a_reply]
+
+
+def overlaid(told: Sequence[Told]) -> Iterator[tuple[Candidate, Trace, Path]]:
+    """Conversations of one problem that came out right or wrong, each labelled by all of them."""
+    root = grow([leaf for leaf, _ in told])
+    for leaf, trace in told:
+        turns = path_to(trace, leaf.source.leaf if leaf.source.leaf >= 0 else trace.path[-1])
+        given = first_reply([trace.messages[index] for index in turns])
+        through = list(accumulate(leaf.turns, lambda at, turn: at.below[turn], initial=root))[1:]
+        replies = [at for (role, _), at in zip(leaf.turns[given:], through[given:], strict=True) if role == "assistant"]
+        visits = tuple(len(at.right) + len(at.wrong) for at in replies)
+        values = tuple(len(at.right) / count for at, count in zip(replies, visits, strict=True))
+        yield leaf, trace, Path(turns[-1], given, turns, values, visits)
 
 
 def _measured(trace: Trace, names: Sequence[bytes], nodes: Sequence[int]) -> dict[bytes, tuple[int, float]]:

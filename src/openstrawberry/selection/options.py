@@ -32,10 +32,11 @@ class Selecting(BaseModel):
     whether traces are learnt from whose model had been shown the answer (`rationalize`). `per_problem`: rows of one
     problem at most; of each kind where right and wrong traces are rows by themselves. `balance`: no size has more than
     so many times the rows of the median size; 0 is off. `low`, `high`: the band of barely solvable problems;
-    `band_only` leaves out the others (None: for pairs yes, for single traces no). `near`: rows whose texts overlap this
-    much (Jaccard, five-word shingles) are one; 1 leaves out exact copies alone. `evaluation`: problem sources that must
-    stay unseen; `drop_evaluated` leaves their problems out instead of refusing. `ngram`: words in a row that a long
-    question may share with one of them at most, plus one; 0 is off.
+    `band_only` leaves out the others (None: for pairs yes, for single traces no, for step labels of ordinary samples
+    those with one outcome only). `near`: rows whose texts overlap this much (Jaccard, five-word shingles) are one; 1
+    leaves out exact copies alone. `evaluation`: problem sources that must stay unseen; `drop_evaluated` leaves their
+    problems out instead of refusing. `ngram`: words in a row that a long question may share with one of them at most,
+    plus one; 0 is off.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -5,10 +5,10 @@ from pathlib import Path as File
 
 from openstrawberry.errors import SetupError
 from openstrawberry.prompts import load_prompts
-from openstrawberry.selection.candidates import Candidate, Group, Pick, Said, Single, Source, read, said
+from openstrawberry.selection.candidates import Candidate, Group, Pick, Said, Single, Source, candidate, read, said
 from openstrawberry.selection.clean import Duplicates
 from openstrawberry.selection.difficulty import LEARNT, PassRate
-from openstrawberry.selection.labels import Path, has_values, paths
+from openstrawberry.selection.labels import Path, Told, ended, has_values, overlaid, paths
 from openstrawberry.selection.options import WRONG_TOO, Selecting
 from openstrawberry.selection.pairs import trace_pairs
 from openstrawberry.selection.report import Account
@@ -36,6 +36,7 @@ class Picker:
         copies = Duplicates(options.near)
         self.copies = {True: copies, False: Duplicates(options.near) if options.format == "prm" else copies}
         self.sure = frozenset(text for shelf in shelves for text in sure_texts(shelf))
+        self.checked = [asks_the_answer(shelf) for shelf in shelves]
 
     def picks(self, group: Group, rate: PassRate) -> list[Row]:
         """What becomes a row of one problem's samples, the most telling first; at most `per_problem` of each kind."""
@@ -56,24 +57,49 @@ class Picker:
         return self._new(self._offered(group, found))
 
     def _labelled(self, group: Group, rate: PassRate) -> list[Row]:
-        """The paths with step labels; what counts is that a search has valued their steps, not how the traces ended."""
+        """The paths with step labels; of a search it counts what its steps are worth, not how its trace ended."""
         if self.options.in_band_only and not self.options.band.holds(rate):
             self.account.problems["outside the band"] += 1
             return []
-        offered: list[tuple[Path, Row, str]] = []
-        valued = False
+        offered, why = self._labels(group)
+        if not offered:
+            self.account.problems[why] += 1
+            return []
+        rows = []
+        for one, trace, path in sorted(offered, key=lambda each: each[2].rank):
+            source = Source(one.source.shelf, one.source.entry, path.leaf, len(path.values))
+            good = path.values[-1] > 0
+            row = Single(group.problem, group.size, source, good, path.given, path.values, path.visits)
+            rows.append((row, _text(group, said(trace, path.turns[path.given :]))))
+        return self._new(rows)
+
+    def _labels(self, group: Group) -> tuple[list[tuple[Candidate, Trace, Path]], str]:
+        """Every path with labels, and where there is none why not."""
+        found: list[tuple[Candidate, Trace, Path]] = []
+        samples: list[Told] = []
+        why = "valued without the known answer"
         for shelf, entry in group.members:
             trace = self.shelves[shelf].read(entry)
-            valued = valued or has_values(trace)
-            for path in paths(trace):
-                source = Source(shelf, entry, path.leaf, len(path.values))
-                good = path.values[-1] > 0
-                row = Single(group.problem, group.size, source, good, path.given, path.values, path.visits)
-                offered.append((path, row, _text(group, said(trace, path.turns[path.given :]))))
-        if not offered:
-            self.account.problems["without any step of worth" if valued else "without values on their steps"] += 1
-            return []
-        return self._new((row, text) for _, row, text in sorted(offered, key=lambda each: each[0].rank))
+            one = candidate(shelf, entry, trace)
+            if not has_values(trace):
+                samples.append((one, trace))
+            elif not self.checked[shelf]:
+                self.account.traces["valued without the known answer"] += 1
+            else:
+                found += [(one, trace, path) for path in paths(trace)]
+                why = "without any step of worth"
+        told = ended(samples)
+        if useless := len(samples) - len({one.source.entry.id for one, _ in told}):
+            self.account.traces["unfinished, unknown or failed: never learnt from"] += useless
+        one_sided = self._one_sided(told) if samples else ""
+        return (found, one_sided) if one_sided else ([*found, *overlaid(told)], why)
+
+    def _one_sided(self, told: Sequence[Told]) -> str:
+        """Why samples give no labels; "" where they do. A problem with one outcome only tells how hard it is."""
+        kinds = {one.kind for one, _ in told}
+        if "right" not in kinds:
+            return "never right" if kinds else "without a sample that could be judged"
+        return "always right" if "wrong" not in kinds and self.options.band_only is not False else ""
 
     def _unfit(self, rate: PassRate) -> str:
         """Why nothing can be learnt from a problem with this pass rate; "" where something can."""
@@ -154,6 +180,15 @@ class Picker:
         if self.options.unit == "trace":
             return "without traces of the same beginning"
         return "without two replies to the same conversation"
+
+
+def asks_the_answer(shelf: Shelf) -> bool:
+    """Whether the known answer decided the values that a run's strategy left on its nodes."""
+    identity = shelf.run.get("identity", {})
+    try:
+        return open_strategy(str(identity.get("strategy")), identity.get("options") or {}).checks_steps
+    except SetupError:  # the strategy is gone
+        return False
 
 
 def sure_texts(shelf: Shelf) -> list[str]:

@@ -99,7 +99,8 @@ ADVICE = {
     "without a clean right trace": "take right answers that were reached by wrong steps too with --no-clean",
     "with composed traces only": "learn them as a whole, joins and all, with --composed",
     "without any step of worth": "ask easier problems, or search more with `--set branches=8 --set max_branches=80`",
-    "without values on their steps": "make the traces with a search, such as `strawberry generate --strategy omega`",
+    "valued without the known answer": "search with the known answer (`strawberry generate --strategy omega`), or draw "
+    "ordinary samples (`strawberry generate --samples 8`)",
     "without traces of the same beginning": "draw all samples in one run, or use --rendering flat",
     "without two replies to the same conversation": "use --unit trace",
     "copies of other rows": "let near copies pass with --near 1",

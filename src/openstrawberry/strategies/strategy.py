@@ -207,6 +207,11 @@ class Strategy(BaseModel, ABC):
         return limit if limit is None or turns is None else min(limit, turns)
 
     @property
+    def checks_steps(self) -> bool:
+        """Whether the values that it leaves on its nodes are decided by the known answer, and by nothing else."""
+        return self.sees_answers
+
+    @property
     def sees_answers(self) -> bool:
         """Whether it looks at the known answers: fit for making data, and never for measuring a model."""
         return False

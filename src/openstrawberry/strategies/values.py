@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
+from openstrawberry.errors import ProviderError
 from openstrawberry.prompts import filled
 from openstrawberry.strategies.election import Aggregate, Candidate, Rule, aggregate, elect
 from openstrawberry.strategies.strategy import Answer, Check, Score, Steps, Task, gather
@@ -171,8 +172,13 @@ def judged(words: Task, node: Node) -> Steps[float | None]:
 
 
 def rewarded(node: Node) -> Steps[float | None]:
-    """The process reward of the step `node`, None where it is no number."""
-    reward: float = yield Score(node)
+    """The process reward of the step `node`; None where it is no number, or the model cannot read that far."""
+    try:
+        reward: float = yield Score(node)
+    except ProviderError as error:
+        if error.kind != "context":
+            raise
+        return None
     return min(max(float(reward), 0.0), 1.0) if isfinite(reward) else None
 
 

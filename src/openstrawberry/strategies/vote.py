@@ -61,6 +61,11 @@ class Vote(Over):
         return tuple(dict.fromkeys((self.base, *self.member.uses, WORDS)))
 
     @property
+    def checks_steps(self) -> bool:
+        """As its base, unless votes are weighed: then the values are what a judge or a reward model believes."""
+        return self.member.checks_steps and self.weight == "majority"
+
+    @property
     def sees_answers(self) -> bool:
         """As its base."""
         return self.member.sees_answers
@@ -105,17 +110,19 @@ class Vote(Over):
     def _run(self, task: Task) -> Steps[tuple[Answer, Candidate]]:
         answer = yield from attempt(self.member.solve(task), task)
         worth = (yield from self._worth(task, answer.node)) if answer.text else None
-        if worth is not None:
-            answer.node.value, answer.node.visits = worth, 1
         return answer, Candidate(ballot(answer.text, task.problem.verifier), worth)
 
     def _worth(self, task: Task, node: Node) -> Steps[float | None]:
-        if self.weight == "judge":
-            return (yield from judged(task.within(WORDS), node))
+        """What a solution is worth, None where that is not known; each node keeps what was said of it alone."""
         if self.weight == "majority":
             return None
-        rewards = yield from gather(*map(rewarded, replies(node)))
-        for reply, reward in zip(replies(node), rewards, strict=True):
-            if reward is not None:
-                reply.value, reply.visits = reward, 1
-        return aggregate([reward for reward in rewards if reward is not None], self.rewards)
+        if self.weight == "judge":
+            path, found = [node], [(yield from judged(task.within(WORDS), node))]
+        else:
+            path = replies(node)
+            found = yield from gather(*map(rewarded, path))
+        for each, worth in zip(path, found, strict=True):
+            if worth is not None:
+                each.value, each.visits = worth, 1
+        known = [worth for worth in found if worth is not None]
+        return None if None in found[-1:] else aggregate(known, self.rewards)

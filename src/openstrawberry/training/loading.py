@@ -35,6 +35,21 @@ def tokenizer(place: str, spec: str) -> Any:
     return tokenizer
 
 
+def take_training_template(tokenizer: Any) -> bool:
+    """Gives a tokenizer trl's variant of its chat template, which renders a turn alike whatever follows.
+
+    False where trl has none for it.
+    """
+    from trl.chat_template_utils import get_training_chat_template
+
+    try:
+        template = get_training_chat_template(tokenizer)
+    except ValueError:  # a template that trl does not know
+        return False
+    tokenizer.chat_template = template or tokenizer.chat_template
+    return template is not None
+
+
 def sketch(place: str, spec: str, auto: Any, **settings: Any) -> Any:
     """The model without its weights, to count and measure; `auto` is the transformers class that opens its kind."""
     import torch

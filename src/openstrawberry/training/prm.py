@@ -57,12 +57,13 @@ class RewardTraining(Training):
 
     def _encode(self, encoder: data.Encoder) -> list[data.Row]:
         learnt, held = grading.split(self.source, self.recipe.heldout, self.recipe.seed)
-        if self.recipe.heldout and not held:
-            self._tell(Notice("All rows are of one problem, so none is held out and nothing is measured at the end."))
         self.problems = {grading.problem_of(row) for row in learnt}
         self._owners = [grading.problem_of(row) for row in held]
         self.held = [encoder.steps(row, self.recipe.labels) for row in held]
-        return [encoder.steps(row, self.recipe.labels) for row in learnt]
+        rows = [encoder.steps(row, self.recipe.labels) for row in learnt]
+        if self.recipe.heldout and not held:
+            self._tell(Notice("All rows are of one problem, so none is held out and nothing is measured at the end."))
+        return rows
 
     def _measured(self, trainer: Any) -> dict[str, float]:
         from openstrawberry.training.reward import score

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from openstrawberry.errors import SetupError
-from openstrawberry.models.rendering import Renderer
+from openstrawberry.models.rendering import Renderer, Rewritten
 from openstrawberry.store.lock import lock
 from openstrawberry.training import card, data, hardware, loading, memory, weights
 from openstrawberry.training.preview import pieces, sequences
@@ -51,13 +51,12 @@ class Training:
         self.tokenizer = loading.tokenizer(self.place, model)
         self.renderer = Renderer(self.tokenizer, model)
         self.source = self._read()
-        encoder = data.Encoder(self.renderer)
-        self.rows = self._encode(encoder)
-        self.longest = max(encoder.lengths)
+        self.rows, lengths = self._encoded()
+        self.longest = max(lengths)
         self._sketch = loading.sketch(self.place, model, self._auto(), **self.SETTINGS)
         self._parameters = sum(p.numel() for p in self._sketch.parameters())
         self.max_length = self._limit()
-        self._warn_of_cuts(encoder.lengths)
+        self._warn_of_cuts(lengths)
         if recipe.method != "dpo":  # trl cuts pairs, but takes tokenised conversations as they are
             self.rows = [{name: tokens[: self.max_length] for name, tokens in row.items()} for row in self.rows]
         light = self.light and not recipe.lora  # an adapter has no step graph until it is merged
@@ -141,6 +140,23 @@ class Training:
         if self.recipe.loss == "kto" and shape == "pairs" and self.recipe.method == "dpo":
             rows = [labelled for row in rows for labelled in _as_labelled(row)]
         return rows
+
+    def _encoded(self) -> tuple[list[data.Row], list[int]]:
+        """The rows in tokens, and how long their sequences were.
+
+        Where the model's chat template rewrites earlier turns, trl's variant of it for training takes its place, here
+        and in the trained folder: what is trained is read afterwards as it was learnt.
+        """
+        encoder = data.Encoder(self.renderer)
+        try:
+            return self._encode(encoder), encoder.lengths
+        except Rewritten:
+            if not loading.take_training_template(self.tokenizer):
+                raise
+        told = f"The chat template of {self.model} renders earlier turns differently once later ones follow"
+        self._tell(Notice(f"{told}: trl's variant of it for training is used, and saved with the trained model."))
+        encoder.lengths.clear()
+        return self._encode(encoder), encoder.lengths
 
     def _encode(self, encoder: data.Encoder) -> list[data.Row]:
         sft = self.recipe.method == "sft"

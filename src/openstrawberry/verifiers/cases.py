@@ -1,10 +1,10 @@
 """The tests that a code problem carries, in whatever of the usual forms, as one record.
 
 `metadata["tests"]` is a text of Python (asserts, or a function `check(candidate)` as HumanEval has it), a list of such
-texts, a list of `{"input": ..., "output": ...}` for programs that read standard input, or an object of two lists
-`inputs` and `outputs`; APPS calls the last `input_output`, as JSON text. Beside it: `entry_point` (the function that
-`check` is given), `prompt` (the head of the function that a reply completes), `setup` (code that stands before every
-test), `time_limit_s`, and `tolerance` (relative, for numbers that a program prints).
+texts, a list of `{"input": ..., "output": ...}` for programs that read standard input (each a text, or a list of its
+lines), or an object of two lists `inputs` and `outputs`; APPS calls the last `input_output`, as JSON text. Beside it:
+`entry_point` (the function that `check` is given), `prompt` (the head of the function that a reply completes), `setup`
+(code that stands before every test), `time_limit_s`, and `tolerance` (relative, for numbers that a program prints).
 """
 
 import ast
@@ -12,6 +12,7 @@ import builtins
 import contextlib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -106,7 +107,7 @@ def _apart(tests: str) -> list[str]:
     tree = tree_of(tests)
     if tree is None or not all(isinstance(node, ast.Assert) for node in tree.body):
         return [tests]
-    lines = tests.splitlines()
+    lines = re.split(r"\r\n|\r|\n", tests)  # as Python counts them: a form feed begins no line
     return ["\n".join(lines[node.lineno - 1 : node.end_lineno]) for node in tree.body]
 
 
@@ -116,8 +117,17 @@ def _exchanges(tests: object) -> Iterator[Exchange]:
         if isinstance(inputs, list) and isinstance(outputs, list) and len(inputs) == len(outputs):
             tests = [{"input": given, "output": wanted} for given, wanted in zip(inputs, outputs, strict=True)]
     for test in tests if isinstance(tests, list) else []:
-        if isinstance(test, Mapping) and isinstance(test.get("output"), str):
-            yield Exchange(_text(test.get("input")), test["output"])
+        if isinstance(test, Mapping):
+            given, wanted = _lines("" if test.get("input") is None else test["input"]), _lines(test.get("output"))
+            if given is not None and wanted is not None:
+                yield Exchange(given, wanted)
+
+
+def _lines(value: object) -> str | None:
+    """A text, or a list of its lines; None for anything else."""
+    if isinstance(value, list) and all(isinstance(line, str) for line in value):
+        return "\n".join(value)
+    return value if isinstance(value, str) else None
 
 
 def _prelude(head: str, entry: str) -> str:

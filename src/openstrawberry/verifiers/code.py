@@ -12,6 +12,7 @@ code cannot be contained at all. Details that are kept in a trace are one short 
 import json
 import math
 import signal
+from dataclasses import replace
 
 from openstrawberry.problems.problem import Problem
 from openstrawberry.verifiers.cases import Cases, Exchange, cases_of
@@ -21,7 +22,7 @@ from openstrawberry.verifiers.program import program_in
 from openstrawberry.verifiers.sandbox import Sandbox, Uncontained
 from openstrawberry.verifiers.verifier import Status, Verdict
 
-MAX_CHARS = 100_000
+MAX_CHARS, MAX_DETAIL = 100_000, 500
 
 Outcome = tuple[Status, str]
 
@@ -48,7 +49,7 @@ class Code:
         if len(answer) > MAX_CHARS:
             return Verdict(status="incorrect", verifier="code", detail=f"the answer has {len(answer)} characters")
         status, detail = await self.outcome(program_in(answer, cases), cases)
-        return Verdict(status=status, verifier="code", detail=detail)
+        return Verdict(status=status, verifier="code", detail=" ".join(detail.splitlines())[:MAX_DETAIL])
 
     async def outcome(self, code: str, cases: Cases) -> Outcome:
         """What comes of running all of `cases`, up to the first that `code` does not pass."""
@@ -77,14 +78,13 @@ class Code:
         await self.sandbox.close()
 
     def _limits(self, cases: Cases) -> Limits:
-        return Limits(**{**vars(self.limits), "cpu_s": cases.time_limit_s or self.limits.cpu_s})
+        return replace(self.limits, cpu_s=cases.time_limit_s or self.limits.cpu_s)
 
     async def _judged(self, code: str, cases: Cases, limits: Limits) -> Outcome:
         job = {
             "code": f"{cases.prelude}\n{code}" if cases.prelude else code,
             "setup": cases.prelude,
             "tests": cases.asserts,
-            "every": False,
         }
         judge, solution = await self.sandbox.judged(job, limits)
         if judge.overran:
@@ -108,6 +108,8 @@ class Code:
         ran = await self.sandbox.program(code, exchange.given.encode("utf-8", "replace"), limits)
         if ran.overran:
             return "timeout", f"not done after {limits.wall_s:g} s by the clock"
+        if not ran.begun:
+            return "unknown", f"the program could not be started ({ran.errors or f'exit status {ran.status}'})"
         if ran.signal == signal.SIGKILL:
             return "unknown", "it was killed, for its memory or by somebody else"
         if ran.flooded:

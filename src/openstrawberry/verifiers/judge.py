@@ -31,6 +31,7 @@ MAX_CHARS = 20_000
 """Answers longer than this are not shown to the judge: nobody can tell what stands in them."""
 
 MAX_TOKENS = 4096
+_TAG = re.compile(r"<(?=\s*+/?\s*+(?:question|answer|verdict)\b)", re.IGNORECASE)
 _VERDICT = re.compile(r"<verdict>[\s*_]*(right|wrong)[\s*_.]*(?:</verdict>|\Z)", re.IGNORECASE)
 
 
@@ -88,7 +89,8 @@ class Judge:
             cache_key=f"judge-{problem.id}",
         )
         key = reply_key(without_address(self._model.spec), "judge", request, chain.hexdigest(), 0, 0)
-        return (await self._model.complete(replace(request, key=key))).content
+        reply = await self._model.complete(replace(request, key=key))
+        return "" if reply.finish_reason == "length" else reply.content  # it was still thinking
 
 
 def conversations(prompts: PromptSet, problem: Problem, answer: str) -> list[tuple[Message, ...]]:
@@ -100,11 +102,16 @@ def conversations(prompts: PromptSet, problem: Problem, answer: str) -> list[tup
         entry, sides = "alone", ("right", "wrong")
     orders: Sequence[tuple[str, str]] = (sides, sides[::-1])
     system = Message(role="system", content=prompts.text("system"))
+    shown = {"question": _shown(problem.question), "answer": _shown(answer)}
     asked = (
-        filled(prompts.text(entry), question=problem.question, answer=answer, first=first, second=second)
-        for first, second in orders
+        filled(prompts.text(entry), **shown, first=_shown(first), second=_shown(second)) for first, second in orders
     )
     return [(system, Message(role="user", content=text)) for text in asked]
+
+
+def _shown(text: str) -> str:
+    """`text` without tags like those of the prompt: an answer cannot end its own tag and go on as somebody else."""
+    return _TAG.sub("‹", text)
 
 
 def verdict_in(text: str) -> Literal["right", "wrong"] | None:

@@ -5,7 +5,8 @@ does it with `unshare`, `mount` and `pivot_root`. `limits` is what remains where
 what holds at each; tests hold every level to its column.
 
 What always holds: no key of the user's is in the environment, the home is empty and temporary, processor time, memory,
-file size, open files and processes are limited for good, and as root a process runs under a user number of its own.
+file size, open files and processes are limited for good, as root a process runs under a user number of its own, and on
+Linux the kernel refuses the system calls that `inside/seccomp.py` lists.
 """
 
 import os
@@ -25,21 +26,29 @@ WORK = "/work"
 ROOM = 64 * 2**20
 """Bytes that code may leave in its folder, where the level can bound them."""
 
+_OPEN = "files outside its folder are" if sys.platform == "linux" else "the network and files outside its folder are"
 WEAKER = (
-    "Code that a model wrote runs with limits only, as neither bubblewrap nor namespaces are permitted here: the "
-    "network and files outside its folder are barred by Python alone, which determined code gets round. Install "
-    "bubblewrap, or run this in a container of its own."
+    "Code that a model wrote runs with limits only, as neither bubblewrap nor namespaces are permitted here: "
+    f"{_OPEN} barred by Python alone, which determined code gets round. Install bubblewrap, or run this in a container "
+    "of its own."
 )
 
 _KERNEL = "by the kernel"
 _PYTHON = "by Python alone: code that goes round it is not stopped"
+_FILES = f"{_PYTHON}; as root, file permissions of a user of its own do"
+_LINUX = "by the kernel on Linux, by Python alone on macOS"
 CONTAINS: dict[str, tuple[str, str, str]] = {  # what is contained: at bubblewrap, namespaces, limits
     "processor time, memory, file size": (_KERNEL, _KERNEL, _KERNEL),
-    "number of processes": (_KERNEL, _KERNEL, f"{_KERNEL}, and Python refuses every fork"),
+    "number of processes": (_KERNEL, _KERNEL, f"{_KERNEL}; on Linux no other is started at all"),
+    "namespaces, keys and uncounted memory of the kernel's": (_KERNEL, _KERNEL, _LINUX),
     "keys in the environment": ("there are none", "there are none", "there are none"),
-    "network": ("there is none", "there is none", _PYTHON),
-    "writing outside its folder": (_KERNEL, _KERNEL, f"{_PYTHON}; as root, file permissions of a user of its own do"),
-    "reading files": ("only Python and system libraries are there",) * 2 + ("what everybody may read, or the user",),
+    "network, signals to others": ("there is none", "there is none", _LINUX),
+    "writing outside its folder": (_KERNEL, _KERNEL, _FILES),
+    "reading files": (
+        "only Python and system libraries are there",
+        "only Python and system libraries are there",
+        _FILES,
+    ),
     "bytes written in all": ("64 MiB", "64 MiB", "not bounded, only each file"),
     "processes left behind": (_KERNEL, _KERNEL, "killed with their group; as root, with their user number"),
 }
@@ -47,6 +56,7 @@ CONTAINS: dict[str, tuple[str, str, str]] = {  # what is contained: at bubblewra
 _USER_NUMBERS = range(61_184, 65_520)  # what systemd sets aside for users that exist while something runs
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache", "/nix/store")
 _DEVICES = ("null", "zero", "urandom", "random")
+_STREAMS = (("/dev/stdin", "/proc/self/fd/0"), ("/dev/stdout", "/proc/self/fd/1"), ("/dev/stderr", "/proc/self/fd/2"))
 
 # Arguments: folder for the new root, bytes of room, then pairs of words up to `--`, then the command.
 _NEW_ROOT = """
@@ -200,7 +210,7 @@ def _unshare(python: str, lib: Path, empty: Path, user: int | None) -> list[str]
     command += ["--", "/bin/sh", "-c", _NEW_ROOT, "sh", str(empty), str(ROOM)]
     for path in paths:
         command += ["bind", path]
-    for path, target in links:
+    for path, target in (*links, *_STREAMS):
         command += ["link", path, target]
     for device in _DEVICES:
         command += ["device", device]

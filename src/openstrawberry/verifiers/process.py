@@ -42,7 +42,7 @@ class Ran:
     """How a process ended: what it wrote, its exit status and, where a signal ended it, that signal.
 
     `errors` is the last line of what it wrote to standard error. `overran` says that it was killed because it took too
-    long by the clock, `flooded` because it wrote too much.
+    long by the clock, `flooded` because it wrote too much. Unless it has `begun`, nothing of the code was run.
     """
 
     output: bytes = b""
@@ -50,6 +50,7 @@ class Ran:
     status: int = 0
     overran: bool = False
     flooded: bool = False
+    begun: bool = True
 
     @property
     def signal(self) -> int:

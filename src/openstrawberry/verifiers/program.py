@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 from openstrawberry.verifiers.cases import Cases, tree_of
 
-LINES_OFF = 60
-"""Lines of prose after a function without fences that are tried to be left out."""
+CUTS = 20
+"""How often a text without fences is cut off where it stops being Python."""
 
 _FENCE = re.compile(
-    r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n`]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
+    r"^[ \t]*+(`{3,}+|~{3,}+)[ \t]*+([\w+#.-]*+)[^\n`]*+\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL
 )
 _OPENING = re.compile(r"^(?:def|class|import|from|async|@)\b|^@", re.MULTILINE)
 _OTHER_LANGUAGES = {"bash", "sh", "shell", "console", "text", "txt", "output", "json", "plaintext", "none", "markdown"}
@@ -24,9 +24,13 @@ _OTHER_LANGUAGES = {"bash", "sh", "shell", "console", "text", "txt", "output", "
 
 def program_in(answer: str, cases: Cases) -> str:
     """The program that `answer` gives; the text itself where none can be told from it."""
-    return next((found for found in _candidates(answer, cases) if _fits(found, cases)), None) or next(
-        (found for found in _candidates(answer, cases) if tree_of(found) is not None), answer
-    )
+    python = ""
+    for found in _candidates(answer, cases):
+        tree = tree_of(found)
+        if tree is not None and _defines(tree, cases):
+            return found
+        python = python or (found if tree is not None else "")
+    return python or answer
 
 
 def has_program(text: str, cases: Cases) -> bool:
@@ -54,7 +58,7 @@ def _candidates(answer: str, cases: Cases) -> Iterator[str]:
 
 def _completed(code: str, cases: Cases) -> Iterator[str]:
     """`code` as the body under the head of the question; the first line may have lost its indentation."""
-    if not cases.head or not code.strip() or _defines(code, cases):
+    if not cases.head or not code.strip() or _fits(code, cases):
         return
     head = cases.head.rstrip() + "\n"
     code = code.strip("\n")
@@ -70,19 +74,30 @@ def _among_prose(text: str) -> Iterator[str]:
     if not opening:
         return
     lines = text[opening.start() :].splitlines()
-    for end in range(len(lines), max(0, len(lines) - LINES_OFF), -1):
-        yield "\n".join(lines[:end])
+    for _ in range(CUTS):
+        text = "\n".join(lines)
+        yield text
+        del lines[_sound(text, len(lines)) :]
+
+
+def _sound(text: str, lines: int) -> int:
+    """How many lines of `text` stand before the one where Python stops to understand it; at least one is left out."""
+    try:
+        ast.parse(text)
+    except SyntaxError as error:
+        return max(0, min(error.lineno or 0, lines) - 1)
+    except (ValueError, RecursionError, MemoryError):
+        pass
+    return max(0, lines - 1)
 
 
 def _fits(code: str, cases: Cases) -> bool:
-    return tree_of(code) is not None and _defines(code, cases)
-
-
-def _defines(code: str, cases: Cases) -> bool:
-    """Whether the top of `code` defines every name that the tests need; a program need not define any."""
     tree = tree_of(code)
-    if tree is None:
-        return False
+    return tree is not None and _defines(tree, cases)
+
+
+def _defines(tree: ast.Module, cases: Cases) -> bool:
+    """Whether the code defines every name that the tests need; a program need not define any."""
     names: set[str] = set()
     for node in ast.walk(tree):  # also below an `if` or a `try`
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -13,12 +13,12 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from openstrawberry.verifiers.levels import LEVELS, PATH, WORK, Level, Way, own_user_number, processes, ways
-from openstrawberry.verifiers.process import Limits, Ran, kill, run_to_end
+from openstrawberry.verifiers.process import BURIAL_S, Limits, Ran, kill, run_to_end
 
 PROBE_S = 30
 """Seconds by the clock in which a way to contain must show that it works."""
@@ -123,7 +123,8 @@ class Sandbox:
             file.write(code.encode("utf-8", "surrogatepass"))
             file.seek(0)
             async with self._started(way, "program", limits, (file.fileno(),)) as process:
-                return await run_to_end(process, given, limits.wall_s, self.output)
+                ran = await run_to_end(process, given, limits.wall_s, self.output)
+            return replace(ran, begun=not os.fstat(file.fileno()).st_size)  # emptied when all was in place
 
     async def _judged(self, way: Way, job: bytes, limits: Limits) -> tuple[Ran, Ran]:
         ends = [*os.pipe(), *os.pipe()]  # to the solution: read, write; to the judge: read, write
@@ -135,8 +136,9 @@ class Sandbox:
                 while ends:
                     os.close(ends.pop())
                 judged = await run_to_end(judge, job, limits.wall_s, self.output)
-                with contextlib.suppress(TimeoutError):  # it ends when its judge does, unless it is stuck
-                    await asyncio.wait_for(solution.wait(), 0.5)
+                if not judged.overran:
+                    with contextlib.suppress(TimeoutError):  # it ends when its judge does, unless it is stuck
+                        await asyncio.wait_for(solution.wait(), BURIAL_S)
                 return judged, Ran(status=solution.returncode or 0, overran=solution.returncode is None)
         finally:
             for end in ends:
@@ -162,6 +164,9 @@ class Sandbox:
         try:
             process = await asyncio.shield(starting)  # half started it could not be killed whole
             self.running.add(process)
+            if user is not None and process.stdin is not None:  # a program may open /dev/stdin, which would be root's
+                with contextlib.suppress(ValueError):  # it has ended, and its pipe is closed
+                    os.fchmod(process.stdin.get_extra_info("pipe").fileno(), 0o666)
             yield process
         finally:
             with contextlib.suppress(OSError):

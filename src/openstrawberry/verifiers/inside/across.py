@@ -13,11 +13,12 @@ import collections
 import datetime
 import decimal
 import fractions
+import functools
 import json
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from .remote import Gone, Remote, Untestable
+from .remote import ASYNC, Gone, Remote, RemoteCoroutine, Untestable
 
 PLAIN = (bool, str, float, type(None))
 BIG = 2**62
@@ -60,11 +61,13 @@ class Peer:
         self._serve = serve
         self._trusted = trusted
         self._kept: dict[int, Any] = {}
+        self.asked = 0
         self.classes: set[str] = set()
         self.raised: Callable[[str, str, list[str]], BaseException] = lambda name, text, bases: Gone(name)
 
     def ask(self, operation: str, *arguments: Any) -> Any:
         """What the other side says to a request; until then its own requests are served."""
+        self.asked += 1
         self._send("ask", operation, [self.pack(argument) for argument in arguments])
         return self.until_told(arguments)
 
@@ -82,7 +85,7 @@ class Peer:
                         _renew(arguments[place], self.unpack(packed))
                     return self.unpack(result)
                 raised = self.raised(*rest)
-            except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+            except (TypeError, ValueError, LookupError, AttributeError, RecursionError, MemoryError) as error:
                 raise Gone(f"not what the protocol has: {error}") from error
             raise raised
 
@@ -109,16 +112,18 @@ class Peer:
             return [self.pack(item, depth + 1) for item in value]
         if isinstance(value, VIEWS):
             value = set(value)
+        if isinstance(value, tuple) and (fields := getattr(value, "_fields", None)):
+            return {"row": [type(value).__name__, list(fields), self.pack(list(value), depth + 1)]}
         for tag, (kind, parts, _) in KINDS.items():
             if isinstance(value, kind):
                 return {tag: self.pack(parts(value), depth + 1)}
         if isinstance(value, Remote):
             return {"yours": object.__getattribute__(value, "_number")}
-        if type(value) is type and (name := _named(value)) and getattr(builtins, name, None) is value:
-            return {"builtin": name}
         return self._handed(value)
 
     def _handed(self, value: Any) -> Any:
+        if isinstance(value, type) and getattr(builtins, name := value.__name__, None) is value:
+            return {"builtin": name}
         if not self._trusted and not callable(value):
             raise Untestable(f"an object of the class {type(value).__name__} cannot be handed to the solution")
         self._kept[id(value)] = value
@@ -134,7 +139,10 @@ class Peer:
         if tag == "yours":
             return self._kept[inner]
         if tag == "mine":
-            return Remote(self, int(inner[0]), str(inner[1]))
+            number, kind = int(inner[0]), str(inner[1])
+            return (RemoteCoroutine if kind in ASYNC else Remote)(self, number, kind)
+        if tag == "row":
+            return _row(inner[0], tuple(inner[1]))(*self.unpack(inner[2]))
         if tag == "builtin":
             found = getattr(builtins, inner)
             if not isinstance(found, type):
@@ -169,7 +177,7 @@ class Peer:
     def _receive(self) -> list[Any]:
         try:
             message = json.loads(self._in.readline())
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError, MemoryError) as error:
             raise Gone(str(error)) from error
         if not isinstance(message, list) or not message:
             raise Gone("not a message")
@@ -185,8 +193,10 @@ def _renew(old: Any, new: Any) -> None:
         (old.extend if isinstance(old, collections.deque) else old.update)(new)
 
 
-def _named(kind: type[Any]) -> str:
-    return kind.__name__
+@functools.lru_cache(maxsize=256)
+def _row(name: str, fields: tuple[str, ...]) -> type[tuple[Any, ...]]:
+    """A named tuple; names that are none are refused by it."""
+    return collections.namedtuple(name, fields)
 
 
 def _base(value: Any) -> Any:

@@ -2,8 +2,11 @@
 
 Names that the tests use and do not define are, in this order: what the problem's own set-up defines, built-ins (unless
 the solution defines nothing else that the test uses), modules of the standard library (`math.isclose` is never the
-solution's), and what the solution defines. Classes that the set-up
-defines live in the solution's process, so that both sides mean the same by them.
+solution's), and what the solution defines. Classes that the set-up defines live in the solution's process, so that both
+sides mean the same by them.
+
+What always holds: a test counts against the solution only where the solution failed it. One that needs a module, a
+right or more memory than there is here is broken, and so are tests that never ask the solution anything.
 """
 
 import ast
@@ -13,6 +16,7 @@ import json
 import linecache
 import sys
 import traceback
+from types import ModuleType
 from typing import Any, BinaryIO
 
 from .across import Peer
@@ -34,11 +38,17 @@ class Judge:
         self._defined: dict[str, str] = {}
         self._exceptions: dict[str, type[BaseException]] = {}
         self._setup: dict[str, Any] = {"__name__": "tests"}
+        self._told: BaseException | None = None
+        self._asked = False
 
-    def run(self, code: str, setup: str, tests: list[str], every: bool) -> list[tuple[str, str]]:
-        """The outcome of each test and a detail; unless `every`, nothing is run after the first that does not pass."""
+    def run(self, code: str, setup: str, tests: list[str]) -> list[tuple[str, str]]:
+        """The outcome of each test and a detail; nothing is run after the first that does not pass."""
         try:
-            self._defined = self._peer.ask("load", code)
+            self._peer.ask("begin")
+        except Gone:
+            return [(BROKEN, "the process of the solution could not be started")]
+        try:
+            self._defined = _kinds(self._peer.ask("load", code))
         except Ended as error:
             return [(UNLOADED, f"the code ends its own process ({error}) before a test")]
         except Gone:
@@ -54,9 +64,9 @@ class Judge:
         outcomes = []
         for test in tests:
             outcomes.append(self._test(test))
-            if outcomes[-1][0] != PASSED and not every:
-                break
-        return outcomes
+            if outcomes[-1][0] != PASSED:
+                return outcomes
+        return outcomes if self._asked else [(BROKEN, "the tests call nothing that the solution defines")]
 
     def _prepare(self, setup: str) -> None:
         exec(compile(setup, "<setup>", "exec"), self._setup)
@@ -69,23 +79,24 @@ class Judge:
         linecache.cache["<test>"] = (len(text), None, text.splitlines(keepends=True), "<test>")
         try:
             tree = ast.parse(text, "<test>")
-            namespace = {**self._setup, **self._lent(tree)}
+            lent = self._lent(tree)
             compiled = compile(tree, "<test>", "exec")
         except (Gone, Ended):
             return FAILED, "the solution's process ended before the test"
         except Exception as error:
             return BROKEN, f"the test cannot be read: {_said(error)}"
+        before = self._peer.asked
         try:
-            exec(compiled, namespace)
-            for name, value in list(namespace.items()):
-                if name.startswith("test_") and callable(value) and not isinstance(value, Remote):
-                    value()
+            _run({**self._setup, **lent}, compiled)
         except Untestable as error:
             return BROKEN, str(error)
         except (Gone, Ended):
             return FAILED, "the solution's process ended in the middle of a call"
         except BaseException as error:
-            return FAILED, _where(error)
+            own = isinstance(error, ImportError | MemoryError | PermissionError) and error is not self._told
+            return (BROKEN, f"the test cannot be run here: {_said(error)}") if own else (FAILED, _where(error))
+        plain = any(not isinstance(value, Remote | ModuleType) for value in lent.values())
+        self._asked = self._asked or plain or self._peer.asked > before
         return PASSED, ""
 
     def _lent(self, tree: ast.AST) -> dict[str, Any]:
@@ -93,7 +104,9 @@ class Judge:
         owners = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id not in self._setup]
         # A solution may be called `sum`, but one that is called `f` lends no `abs` for `abs(f(1) - 2) < 1e-6`.
-        own = any(node.id in self._defined and not hasattr(builtins, node.id) for node in names)
+        # Nor does one that is called `sum` lend an `abs` beside it.
+        theirs = {node.id for node in names if node.id in self._defined}
+        own = len(theirs) > 1 or any(not hasattr(builtins, name) for name in theirs)
         found: dict[str, Any] = {}
         for node in names:
             if hasattr(builtins, node.id) and own:
@@ -117,19 +130,53 @@ class Judge:
         return target(*arguments, **named)
 
     def _raised(self, name: str, text: str, bases: list[str]) -> BaseException:
+        self._told = self._told_by(name, text, bases)
+        return self._told
+
+    def _told_by(self, name: str, text: str, bases: list[str]) -> BaseException:
         for base in bases:
             if base in self._exceptions:
                 return self._exceptions[base](text)
             kind = _exception(base)
             if kind is not BaseException:
-                return kind(text) if base == name else kind(f"{name}: {text}")
+                return _made(kind, text if base == name else f"{name}: {text}")
         return Ended(f"{name}: {text}")
+
+
+def _run(namespace: dict[str, Any], compiled: Any) -> None:
+    """Runs a test, and whatever it defines that is a test by its name or by its class."""
+    exec(compiled, namespace)
+    unittest = sys.modules.get("unittest")
+    for name, value in list(namespace.items()):
+        if name.startswith("test_") and callable(value) and not isinstance(value, Remote):
+            value()
+        elif (
+            isinstance(value, type)
+            and value.__module__ == "tests"
+            and unittest
+            and issubclass(value, unittest.TestCase)
+        ):
+            unittest.defaultTestLoader.loadTestsFromTestCase(value).debug()  # raises what a test raises
+
+
+def _kinds(found: object) -> dict[str, str]:
+    """What the solution says that it defines, if that is plain data: else it could say now this and now that."""
+    if type(found) is not dict or any(type(each) is not str for pair in found.items() for each in pair):
+        raise Gone("no list of names")
+    return found
 
 
 def _exception(name: str) -> type[BaseException]:
     """The built-in exception of that name; `BaseException` for those that end a process, and for anything else."""
     found = getattr(builtins, name, None)
     return found if isinstance(found, type) and issubclass(found, Exception) else BaseException
+
+
+def _made(kind: type[BaseException], text: str) -> BaseException:
+    try:
+        return kind(text)
+    except TypeError:  # UnicodeDecodeError and its like want more than a text
+        return kind.__new__(kind, text)
 
 
 def _said(error: BaseException) -> str:
@@ -149,4 +196,4 @@ def _where(error: BaseException) -> str:
 def run(job: dict[str, Any], incoming: BinaryIO, outgoing: BinaryIO) -> str:
     """The outcomes as one line of JSON."""
     judge = Judge(incoming, outgoing)
-    return json.dumps(judge.run(job["code"], job["setup"], job["tests"], job["every"]))
+    return json.dumps(judge.run(job["code"], job["setup"], job["tests"]))

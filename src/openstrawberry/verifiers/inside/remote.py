@@ -55,6 +55,22 @@ class Remote:
         return self._ask("special", "__iter__")
 
 
+ASYNC = ("coroutine", "async_generator")
+
+
+class RemoteCoroutine(Remote):
+    """What an async function of the solution gives. No event loop reaches from one process into another."""
+
+    def send(self, *given: Any) -> Any:
+        """Whoever awaits it learns that it cannot be awaited here."""
+        raise Untestable("the test awaits an async function, which cannot be done from another process")
+
+    throw = __next__ = __await__ = __aiter__ = send
+
+    def close(self) -> None:
+        """Nothing has begun."""
+
+
 def _tested(remote: Remote) -> bool:
     """Whether its class is what the tests are about."""
     peer: Peer = object.__getattribute__(remote, "_peer")
@@ -75,10 +91,11 @@ def _between(name: str) -> Callable[..., Any]:
     return operate
 
 
-for _name in ("len", "next", "getitem", "setitem", "delitem", "bool", "str", "repr", "hash", "enter", "exit"):
+BUILTIN_NAMES = ("len", "next", "bool", "str", "repr", "hash", "int", "float", "abs", "round", "reversed", "format")
+for _name in (*BUILTIN_NAMES, "neg", "pos", "invert", "index", "getitem", "setitem", "delitem", "enter", "exit"):
     setattr(Remote, f"__{_name}__", _special(f"__{_name}__"))
 for _name in ("lt", "le", "gt", "ge"):
     setattr(Remote, f"__{_name}__", _between(f"__{_name}__"))
-for _name in ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"):
+_TWO = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
+for _name in (f"{_prefix}{_name}" for _name in _TWO for _prefix in ("", "r", "i")):
     setattr(Remote, f"__{_name}__", _between(f"__{_name}__"))
-    setattr(Remote, f"__r{_name}__", _between(f"__r{_name}__"))

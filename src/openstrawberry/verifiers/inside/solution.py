@@ -8,9 +8,9 @@ from types import ModuleType
 from typing import Any, BinaryIO
 
 from .across import Peer
-from .remote import Gone
+from .remote import BUILTIN_NAMES, Gone
 
-BUILTIN = {f"__{name}__": getattr(builtins, name) for name in ("len", "iter", "next", "bool", "str", "repr", "hash")}
+BUILTIN = {f"__{name}__": getattr(builtins, name) for name in ("iter", *BUILTIN_NAMES)}
 
 
 class Solution:
@@ -23,6 +23,9 @@ class Solution:
     def serve(self, operation: str, *arguments: Any) -> Any:
         """Carries out one request."""
         return getattr(self, f"do_{operation}")(*arguments)
+
+    def do_begin(self) -> None:
+        """Shows that this process has come to life, before anything that a model wrote is run."""
 
     def do_load(self, code: str) -> dict[str, str]:
         """Runs the code; the kinds of the names that it defines: `module`, an exception's base, or nothing special."""

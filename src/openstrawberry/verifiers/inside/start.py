@@ -5,6 +5,7 @@ standard output, the line to the solution on two more descriptors), `solution` (
 `program` (the code, in a file that is open already, runs as a program of its own with the standard streams).
 """
 
+import builtins
 import json
 import os
 import signal
@@ -16,14 +17,17 @@ from typing import Any, BinaryIO, TextIO
 def main() -> None:
     """Plays the role that the command line names."""
     role, limits = sys.argv[2], json.loads(sys.argv[3])
+    for name in ("exit", "quit"):  # programs end by them, and only `site` would bring them
+        setattr(builtins, name, sys.exit)
     sys.path.remove(sys.argv[1])
     sys.path[:] = [entry for entry in sys.path if entry]
     if role == "program":
-        with os.fdopen(int(sys.argv[4]), "rb") as file:
-            code = compile(file.read(), "<solution>", "exec")
-        limit_myself(**limits)
+        with os.fdopen(int(sys.argv[4]), "r+b") as file:
+            code = file.read()
+            limit_myself(**limits)
+            file.truncate(0)  # the sign that all is in place: whatever fails from here on is the code's own doing
         sys.argv[:] = ["solution.py"]
-        exec(code, {"__name__": "__main__"})
+        exec(compile(code, "<solution>", "exec"), {"__name__": "__main__"})
         return
     incoming, outgoing = os.fdopen(int(sys.argv[4]), "rb"), os.fdopen(int(sys.argv[5]), "wb")
     if role == "judge":
@@ -90,7 +94,7 @@ def limit_myself(
         except (OSError, ValueError):
             if sys.platform == "linux":  # elsewhere some limits exist in name only
                 raise
-    _give_up_privileges()
+    _give_up_privileges(alone=guarded)
     if guarded:
         guard(os.path.realpath("."))
 
@@ -107,8 +111,9 @@ def _tasks_of(user: int) -> int:
     return count or 256
 
 
-def _give_up_privileges() -> None:
-    """Bars other processes of the same user from this one's memory, and programs from raising its rights (Linux).
+def _give_up_privileges(alone: bool) -> None:
+    """Bars other processes of the same user from this one's memory, programs from raising its rights, and what
+    `seccomp.py` has (Linux).
 
     Should the machine run out of memory, this process is the first that the system ends.
     """
@@ -116,17 +121,22 @@ def _give_up_privileges() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
         import ctypes
 
+        from .seccomp import refuse
+
         libc = ctypes.CDLL(None)
         libc.prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
         libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+        refuse(libc, alone)
     except (ImportError, OSError, AttributeError):
         return
 
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_LOCAL = 1  # AF_UNIX
+_SYSTEM = ("/usr", "/lib", "/lib64", "/nix/store", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 _NEVER = (
     *("socket.", "ctypes.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty."),
-    *("os.kill", "signal.pthread_kill", "fcntl.", "webbrowser.", "ftplib.", "smtplib."),
+    *("os.kill", "signal.pthread_kill", "resource.prlimit", "fcntl.", "webbrowser.", "ftplib.", "smtplib."),
 )
 _TOUCHING = (
     *("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.chmod", "os.chown", "os.truncate"),
@@ -135,23 +145,34 @@ _TOUCHING = (
 
 
 def guard(folder: str) -> None:
-    """Makes Python refuse sockets, programs, forks, and writing outside `folder`. Code that goes round Python may."""
+    """Makes Python refuse sockets, programs, forks, writing outside `folder`, and reading anything but that and Python.
 
-    def outside(path: Any) -> bool:
-        if isinstance(path, int):
-            return False
-        return not (os.path.realpath(os.fsdecode(path)) + os.sep).startswith(folder + os.sep)
+    Code that goes round Python may.
+    """
+    library = str(Path(__file__).parent)
+    readable = [folder, f"/proc/{os.getpid()}", *map(os.path.realpath, (sys.base_prefix, library, *sys.path, *_SYSTEM))]
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = arguments
-            if isinstance(flags, int) and flags & _WRITING and path != os.devnull and outside(path):
-                raise PermissionError(f"writing outside its folder is not allowed: {path}")
+            if isinstance(flags, int) and flags & _WRITING and path != os.devnull:
+                if _outside(path, [folder]):
+                    raise PermissionError(f"writing outside its folder is not allowed: {path}")
+            elif _outside(path, readable):
+                raise PermissionError(f"reading outside its folder is not allowed: {path}")
+        elif event == "socket.__new__" and arguments[1] == _LOCAL:
+            return  # the two ends of a pair, as asyncio needs them; no other can be connected or bound
         elif event.startswith(_NEVER):
             raise PermissionError(f"{event} is not allowed here")
         elif event.startswith(_TOUCHING):
             touched = [each for each in arguments if isinstance(each, str | bytes | os.PathLike)]
-            if any(outside(each) for each in touched):
+            if any(_outside(each, [folder]) for each in touched):
                 raise PermissionError(f"{event} outside its folder is not allowed")
 
     sys.addaudithook(hook)
+
+
+def _outside(path: Any, folders: list[str]) -> bool:
+    if isinstance(path, int):
+        return False
+    return not (os.path.realpath(os.fsdecode(path)) + os.sep).startswith(tuple(each + os.sep for each in folders))
