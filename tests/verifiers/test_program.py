@@ -121,6 +121,11 @@ def test_any_length_of_prose_after_a_function_is_left_out() -> None:
     assert value_of(program_in(f"{WHOLE}\n\n" + "It's what you (as I think) asked for.\n" * 200, ADD)) == 3
 
 
+def test_what_python_thinks_of_the_style_of_code_is_said_to_nobody() -> None:
+    careless = "def add(a, b):\n    return '\\d'"  # a warning, which these tests take for an error
+    assert program_in(f"Sure:\n\n{careless}\n\nIt's done.", ADD).strip() == careless
+
+
 def test_all_usual_forms_of_tests_are_read() -> None:
     pairs = (Exchange("1", "2"), Exchange("", "3"))
     assert cases_in({"tests": "assert f() == 1\nassert (f() ==\n  1)"}).asserts == (

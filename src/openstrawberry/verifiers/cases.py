@@ -13,6 +13,7 @@ import contextlib
 import json
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -158,9 +159,20 @@ def _called(test: str) -> frozenset[str]:
     return frozenset(name for name in called - own if not hasattr(builtins, name))
 
 
+def parsed(code: str) -> ast.Module:
+    """The syntax tree of `code`; what Python thinks of its style, such as of a lone backslash, is said to nobody.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError, MemoryError: it has none.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(code)
+
+
 def tree_of(code: str) -> ast.Module | None:
     """The syntax tree of `code`, None where it has none."""
     try:
-        return ast.parse(code)
+        return parsed(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None

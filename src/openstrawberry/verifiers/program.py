@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 
-from openstrawberry.verifiers.cases import Cases, tree_of
+from openstrawberry.verifiers.cases import Cases, parsed, tree_of
 
 CUTS = 20
 """How often a text without fences is cut off where it stops being Python."""
@@ -83,7 +83,7 @@ def _among_prose(text: str) -> Iterator[str]:
 def _sound(text: str, lines: int) -> int:
     """How many lines of `text` stand before the one where Python stops to understand it; at least one is left out."""
     try:
-        ast.parse(text)
+        parsed(text)
     except SyntaxError as error:
         return max(0, min(error.lineno or 0, lines) - 1)
     except (ValueError, RecursionError, MemoryError):

@@ -12,6 +12,7 @@ import ctypes
 import os
 import platform
 import struct
+import sys
 
 _NEITHER = 2**30 - 1  # no system call has this number
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column below, what the kernel calls it
@@ -44,7 +45,7 @@ class _Program(ctypes.Structure):
 
 def refuse(libc: ctypes.CDLL, alone: bool) -> bool:
     """Has the kernel refuse them from now on; the process must have given up new privileges. Says whether it does."""
-    if platform.machine() not in _MACHINES:
+    if platform.machine() not in _MACHINES or sys.maxsize < 2**32:  # a Python of 32 bits has other numbers
         return False
     steps = _steps(*_MACHINES[platform.machine()], alone)
     packed = b"".join(struct.pack("HBBI", *step) for step in steps)
