@@ -116,6 +116,7 @@ def test_the_embedded_model_is_not_asked_for_tests(shell: Shell, monkeypatch: py
     (shell.folder / "bare.jsonl").write_text(json.dumps(ADD) + "\n")
     done = shell.strawberry("problems", "bare.jsonl", "--write-tests")
     assert (done.code, "name a real model with --model" in done.err) == (1, True)
+    assert shell.strawberry("problems", "--write-tests").err == done.err  # nor for those that it knows
 
 
 def test_tests_are_judged_by_the_known_solution() -> None:
