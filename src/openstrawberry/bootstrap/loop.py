@@ -23,12 +23,8 @@ from openstrawberry.bootstrap.lineage import Attempt, Lineage, RoundRecord
 from openstrawberry.bootstrap.purse import Purse, UsedUp
 from openstrawberry.bootstrap.report import write_report
 from openstrawberry.bootstrap.scores import Score, Scores, read_scores
-from openstrawberry.bootstrap.stages import Asked, Stages
-from openstrawberry.calls import check_calls
-from openstrawberry.config import RunConfig
+from openstrawberry.bootstrap.stages import Asked, Stages, check_maker
 from openstrawberry.errors import SetupError
-from openstrawberry.models.model import specs_in
-from openstrawberry.models.registry import openings
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
 from openstrawberry.store.files import write_whole
@@ -61,7 +57,7 @@ class Bootstrap:
     def __init__(self, loop: Loop, settings: Settings, hear: Hear) -> None:
         require_packages()
         place_of(loop.student)
-        _check_teacher(loop, settings)
+        check_maker(loop, settings)
         self.loop = loop
         self.ladder = Ladder(loop)
         self._settings = settings
@@ -301,11 +297,3 @@ class Bootstrap:
     def _report(self, lineage: Lineage) -> None:
         write_report(lineage, self.ladder, self.loop.out)
         self._hear(Reported(self.loop.out))
-
-
-def _check_teacher(loop: Loop, settings: Settings) -> None:
-    """Finds a wrong model, key or price of whoever makes the traces before the student is measured."""
-    maker = loop.teacher or loop.student
-    check_calls(RunConfig(model=maker, budget_usd=loop.budget_usd, prices=loop.prices), settings)
-    for spec in specs_in(maker):
-        openings(spec, settings)

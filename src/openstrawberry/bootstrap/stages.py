@@ -12,9 +12,12 @@ from openstrawberry.bootstrap.events import Hear, StageStarted
 from openstrawberry.bootstrap.ladder import Rung, told
 from openstrawberry.bootstrap.purse import Purse
 from openstrawberry.bootstrap.scores import Score, read_scores
+from openstrawberry.calls import check_calls
 from openstrawberry.config import RunConfig
 from openstrawberry.errors import SetupError
 from openstrawberry.generate import Run
+from openstrawberry.models.model import specs_in
+from openstrawberry.models.registry import openings
 from openstrawberry.problems.problem import Problem
 from openstrawberry.selection.options import Selecting
 from openstrawberry.selection.report import NothingLeft
@@ -143,3 +146,15 @@ class Stages:
             return 0
         found.write(out)
         return len(found)
+
+
+def check_maker(loop: Loop, settings: Settings) -> None:
+    """Finds what is wrong with whoever makes the traces before the student is measured.
+
+    Raises:
+        SetupError: there is no such model, or its key or a price that a budget needs is missing.
+    """
+    maker = loop.teacher or loop.student
+    check_calls(RunConfig(model=maker, budget_usd=loop.budget_usd, prices=loop.prices), settings)
+    for spec in specs_in(maker):
+        openings(spec, settings)
