@@ -25,6 +25,11 @@ def test_one_is_singular(count: int, words: tuple[str, ...], said: str) -> None:
     assert counted(count, *words) == said
 
 
+def test_a_library_that_says_much_is_quoted_with_its_first_sentence() -> None:
+    said = "We couldn't reach 'https://hub.co' to load the files. Check your connection, or see 'https://hub.co/docs'."
+    assert cause(OSError(said)) == "We couldn't reach 'https://hub.co' to load the files"
+
+
 def test_causes_are_told_without_numbers_of_errors(tmp_path: Path) -> None:
     found = []
     for read in (

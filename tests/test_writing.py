@@ -114,11 +114,21 @@ def test_flags_of_writing_are_refused_where_nothing_is_written(shell: Shell) -> 
     )
 
 
+def test_a_budget_for_writing_knows_prices_of_ones_own(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shell.folder)
+    (shell.folder / "bare.jsonl").write_text(json.dumps(ADD) + "\n")
+    (shell.folder / "prices.yaml").write_text('"scripted:*": {input: 10, output: 100}')
+    arguments = ("problems", "bare.jsonl", "--write-tests", "--model", f"scripted:{script(shell.folder)}")
+    done = shell.strawberry(*arguments, "--budget-usd", "0.0001", "--prices", "prices.yaml")
+    assert (done.code, "The budget of $0.0001 does not cover another request" in done.err) == (1, True)
+
+
 def test_the_embedded_model_is_not_asked_for_tests(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shell.folder)
     (shell.folder / "bare.jsonl").write_text(json.dumps(ADD) + "\n")
     done = shell.strawberry("problems", "bare.jsonl", "--write-tests")
     assert (done.code, "name a real model with --model" in done.err) == (1, True)
+    assert shell.strawberry("problems", "--write-tests").err == done.err  # nor for those that it knows
 
 
 def test_tests_are_judged_by_the_known_solution() -> None:

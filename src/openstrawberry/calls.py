@@ -15,7 +15,7 @@ from openstrawberry.engine.plan import LIVE_SHARE, Plan
 from openstrawberry.engine.waves import Roster, Waves
 from openstrawberry.errors import SetupError, UsageError
 from openstrawberry.models.batch import BatchApi, batches_of, refuse_without_batches
-from openstrawberry.models.budget import Budget
+from openstrawberry.models.budget import NOTHING, Budget, Spent
 from openstrawberry.models.gate import Gate, Pace
 from openstrawberry.models.model import Model, without_address
 from openstrawberry.models.opening import check_models, open_members
@@ -75,13 +75,22 @@ class Calls:
     Args:
         policy: how calls are retried, instead of the config's `attempts`.
         plan: waits and clock of a batch run.
+        elsewhere: what other runs have spent that share the budget.
 
     Raises:
         SetupError: a model, a key, a price or a flag is wrong.
     """
 
-    def __init__(self, config: RunConfig, settings: Settings, policy: RetryPolicy | None, plan: Plan | None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        settings: Settings,
+        policy: RetryPolicy | None,
+        plan: Plan | None,
+        elsewhere: Spent = NOTHING,
+    ) -> None:
         self._config = config
+        self._elsewhere = elsewhere
         self._policy = policy or RetryPolicy(attempts=config.attempts)
         self._plan = plan or Plan()
         self._prices = check_calls(config, settings)
@@ -131,7 +140,7 @@ class Calls:
                     "Batches of this run went to the provider without a budget, so what they cost is not known yet: "
                     "leave the budget out until they are done."
                 )
-            self.budget = Budget(directory, config.budget_usd, config.budget_tokens)
+            self.budget = Budget(directory, config.budget_usd, config.budget_tokens, self._elsewhere)
         money = Money(self._prices.of, self.budget, config.cache_ttl or "5m")
         waves = partial(self._in_waves, self._api, directory, on_retry, tell, money) if self._api else None
         ask = partial(compose, record=directory, policy=self._policy, on_retry=on_retry, money=money)

@@ -16,7 +16,7 @@ from openstrawberry.engine.events import Batched, Emit, Event, Retried, TraceEnd
 from openstrawberry.engine.plan import Plan
 from openstrawberry.engine.pool import run_pool
 from openstrawberry.errors import OutputError, ProviderError, SetupError
-from openstrawberry.models.budget import Budget
+from openstrawberry.models.budget import NOTHING, Budget, Spent
 from openstrawberry.models.prm import open_reward
 from openstrawberry.models.replies import Recorded
 from openstrawberry.models.retry import RetryPolicy
@@ -56,6 +56,7 @@ class Run:
         label: starts a new directory of this name, and never goes on with an unfinished one.
         policy: how calls are retried, instead of the config's `attempts`.
         plan: waits and clock of a batch run.
+        elsewhere: what other runs have spent that share the budget.
 
     Raises:
         SetupError: anything about the configuration is wrong. Nothing has been written then.
@@ -72,6 +73,7 @@ class Run:
         label: str = "",
         policy: RetryPolicy | None = None,
         plan: Plan | None = None,
+        elsewhere: Spent = NOTHING,
     ) -> None:
         self.config = config
         self._command = label or "generate"
@@ -83,7 +85,7 @@ class Run:
         self.total = count_problems(config, problems, self.skipped_rows.append)
         self._emit = emit
         self.scorer = open_reward(config.prm) if config.prm is not None else None
-        self.calls = Calls(config, settings, policy, plan)
+        self.calls = Calls(config, settings, policy, plan, elsewhere)
         self.verifiers = Verifiers(config.verifier or "", {"judge": self._judge}, self._warned)
         if config.verifier == "judge":
             judge_prompts(config)  # a rubric that cannot be read is found now
@@ -208,14 +210,22 @@ class Run:
     def _judge(self) -> Judge:
         return open_judge(self.setting.model("judge"), self.config)
 
+    @property
+    def owes(self) -> bool:
+        """Whether a trace is still to be made."""
+        samples = range(self.config.samples)
+        return any(self._lacks(problem, sample) for problem in self.problems() for sample in samples)
+
+    def _lacks(self, problem: Problem, sample: int) -> bool:
+        return self.directory.owed(self.setting.trace_id(problem, sample), getattr(self.strategy, "max_turns", 0))
+
     def _owed(self, samples: Sequence[int], wanted: Container[str] | None = None) -> Iterator[tuple[Problem, int]]:
-        max_turns = getattr(self.strategy, "max_turns", 0)
         for problem in self.problems():
             for sample in samples if wanted is None or problem.id in wanted else ():
                 if self.stopped:
                     return
                 trace_id = self.setting.trace_id(problem, sample)
-                if trace_id not in self._under_way and self.directory.owed(trace_id, max_turns):
+                if trace_id not in self._under_way and self._lacks(problem, sample):
                     self._under_way.add(trace_id)
                     yield problem, sample
 

@@ -4,6 +4,7 @@ What Python, pydantic or a parser says of a fault is for those who write program
 """
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def counted(count: int, one: str, many: str = "") -> str:
 
 
 def cause(error: Exception) -> str:
-    """Why something could not be read or written, as it stands in brackets: a few words, no number of an error."""
+    """Why something could not be read or written, as it stands in brackets: one sentence, no number of an error."""
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8 text"
     if isinstance(error, json.JSONDecodeError):
@@ -52,7 +53,8 @@ def cause(error: Exception) -> str:
         return f"line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', None) or 'not YAML'}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    said = re.split(r"(?<=[.!?]) ", " ".join(str(error).split()), maxsplit=1)[0]
+    return said.rstrip(".")[:200] or type(error).__name__
 
 
 def misfit(error: "ValidationError") -> tuple[tuple[str | int, ...], Any, str]:

@@ -70,6 +70,20 @@ def test_a_ladder_of_files_in_the_order_of_its_sizes(tmp_path):
         same.train(Rung("x", 1, "hard"), 2, 0, set())
 
 
+def test_a_ladder_of_the_levels_of_a_reasoning_gym_curriculum():
+    pytest.importorskip("reasoning_gym", reason="needs the extra `gym`")
+    source = "gym:chain_sum?level={size}&size={n}&seed={seed}"
+    ladder = Ladder(Loop(ladder=[Family(name="sums", train=source, heldout=source, sizes="0-3")]))
+    low, high = ladder.rungs["sums"][0], ladder.rungs["sums"][3]
+    held = {problem.id for problem in ladder.heldout(high)}
+    first = ladder.train(high, 20, seed=1, without=set())
+    later = ladder.train(high, 20, seed=2, without={problem.id for problem in first})
+    assert len({problem.id for problem in first + later} - held) == 40
+    assert {problem.difficulty for problem in first} == {3.0}
+    longest = [max(len(problem.question) for problem in ladder.train(each, 20, 1, set())) for each in (low, high)]
+    assert longest[0] < longest[1]
+
+
 @pytest.mark.parametrize("source", ["builtin:add?size={size}", "gym:chain_sum?size={n}"])
 def test_a_generator_without_a_seed_of_its_own_is_refused(source):
     with pytest.raises(ValueError, match="so that every round can draw problems"):

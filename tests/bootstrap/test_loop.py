@@ -1,9 +1,12 @@
 """A whole loop on the embedded model, small: what it leaves, what it refuses, and that no kill changes how it ends."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytest.importorskip("torch", reason="needs the extra `train`")
 pytest.importorskip("trl", reason="needs the extra `train`")
@@ -15,6 +18,7 @@ from openstrawberry.engine.events import TraceEnded
 from openstrawberry.errors import SetupError
 from openstrawberry.problems.families import recognise
 from openstrawberry.settings import Settings
+from openstrawberry.store.ledger import spent_below
 from openstrawberry.store.reading import read_traces
 from openstrawberry.training.card import trained_on
 from openstrawberry.training.progress import Step
@@ -124,6 +128,35 @@ def test_killed_in_every_stage_it_ends_as_without(whole, tmp_path):
     assert accepted == scores(lineage)[2]
 
 
+def test_killed_by_signal_9_in_every_stage_a_round_is_the_same_as_without(whole, tmp_path):
+    folder, out, config, killed = whole[0], tmp_path / "loop", tmp_path / "loop.yaml", set()
+    config.write_text(yaml.safe_dump(SMALL.model_copy(update={"out": out, "rounds": 1}).model_dump(mode="json")))
+    command = [sys.executable, "-m", "openstrawberry", "bootstrap", "--config", str(config), "--json"]
+
+    def ended() -> bool:
+        """Whether the command came to its end: each kind of stage, of trace and of training step kills it once."""
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout:
+                event = json.loads(line)
+                place = {"StageStarted": event.get("stage"), "trace": "trace", "Step": "step"}.get(event["event"])
+                if place and place not in killed:
+                    killed.add(place)
+                    process.kill()
+            return process.wait() == 0
+
+    for _ in range(20):
+        if ended():
+            break
+    assert killed == {"measure", "probe", "sample", "select", "replay", "train", "trace", "step"}
+    first, again = (json.loads((each / "lineage.json").read_text()) for each in (folder, out))
+    assert again["student"]["scores"] == first["student"]["scores"]
+    for name in ("pairs", "conversations"):
+        file = first["rounds"][0][name]["file"]
+        assert (out / file).read_bytes() == (folder / file).read_bytes()
+    for name in ("accepted", "reason", "gain", "easy", "scores"):
+        assert again["rounds"][0]["attempts"][0][name] == first["rounds"][0]["attempts"][0][name]
+
+
 def test_two_processes_never_climb_in_one_folder(whole):
     folder, _, _ = whole
     first = Bootstrap(SMALL.model_copy(update={"out": folder}), Settings.load(), lambda _: None)
@@ -138,12 +171,19 @@ def test_other_settings_do_not_go_on_with_a_loop(whole):
         climb(folder, seed=7, sampling=SMALL.sampling.model_copy(update={"samples": 5}))
 
 
-def test_a_token_budget_holds_over_the_whole_loop_and_counts_what_was_spent_before(whole):
+def test_a_budget_holds_over_the_whole_loop_and_with_more_it_ends_as_without(whole, tmp_path):
     folder, lineage, _ = whole
-    stopped = climb(folder, budget_tokens=100)  # the measuring alone took more
-    assert "token budget is used up" in stopped.ended
-    assert stopped.rounds == []
-    assert climb(folder).rounds[0].number == lineage.rounds[0].number
+    before, everything = (spent_below(each).counted_tokens for each in (folder / "round-00", folder))
+    cap = (before + everything) // 2
+    stopped = climb(tmp_path / "loop", budget_tokens=cap)
+    assert stopped.ended == f"the token budget is used up ({cap:,})"
+    assert before < spent_below(tmp_path / "loop").counted_tokens <= cap
+    assert scores(climb(tmp_path / "loop", budget_tokens=10 * everything)) == scores(lineage)
+
+
+def test_a_loop_that_is_done_needs_no_time_to_say_so(whole):
+    folder, lineage, _ = whole
+    assert scores(climb(folder, hours=1e-9)) == scores(lineage)
 
 
 def test_a_student_that_solves_nothing_is_refused(tmp_path):
@@ -154,3 +194,13 @@ def test_a_student_that_solves_nothing_is_refused(tmp_path):
 
 def replace_turns(sampling, turns):
     return sampling.model_copy(update={"set": {"max_turns": turns}})
+
+
+def test_where_nobody_says_which_sizes_are_easy_they_are_measured_replayed_and_guarded(tmp_path):
+    family = SMALL.ladder[0].model_copy(update={"sizes": "4-7", "easy": None})
+    exam = SMALL.exam.model_copy(update={"easy_problems": 14})
+    lineage = climb(tmp_path / "loop", ladder=[family], exam=exam, rounds=1)
+    easy = {int(trace.problem.difficulty) for trace in read_traces(tmp_path / "loop" / "round-00" / "easy")}
+    assert easy == {4, 5}
+    assert lineage.accepted[-1][0] == 1
+    assert "Easy sizes pooled" in (tmp_path / "loop" / "report.md").read_text()

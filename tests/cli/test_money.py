@@ -17,6 +17,7 @@ from openstrawberry.engine.events import Event, TraceEnded
 from openstrawberry.evaluation.report import read_report
 from openstrawberry.generate import Run
 from openstrawberry.settings import Settings
+from openstrawberry.store.ledger import spent_below
 from tests.cli.commands import Shell
 
 SCRIPT = """
@@ -135,6 +136,25 @@ def test_eval_shows_what_each_method_cost(priced: Shell) -> None:
     report = read_report(priced.folder / "eval")
     assert [row.overall.dollars for row in report.rows] == pytest.approx([2 * 0.0065, 2 * 0.0623])
     assert "0.1246" in (priced.folder / "eval" / "report.md").read_text()
+
+
+def test_a_budget_of_an_evaluation_holds_over_all_its_rows(priced: Shell) -> None:
+    folder = priced.folder / "eval"
+
+    def measure(*flags: object) -> Any:
+        return priced.strawberry(
+            "eval", "--model", f"scripted:{priced.script}", "--method", "zero-shot", "--method", "strawberry",
+            "--problems", priced.problems, "--out", folder, "--prices", priced.folder / "prices.yaml",
+            "--max-tokens", 10, "--concurrency", 1, *flags,
+        )  # fmt: skip
+
+    stopped = measure("--budget-usd", "0.1")
+    assert stopped.code == 1
+    assert "The budget of $0.1 does not cover another request" in stopped.err
+    assert stopped.err.rstrip().endswith("Raise it with --budget-usd 0.20.")
+    assert 2 * 0.0065 < (spent_below(folder).counted_usd or 0) <= 0.1
+    assert measure("--budget-usd", "0.5").code == 0
+    assert spent_below(folder).counted_usd == pytest.approx(2 * 0.0065 + 2 * 0.0623)
 
 
 def test_a_budget_of_tokens_is_kept_too(priced: Shell) -> None:

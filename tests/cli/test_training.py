@@ -101,3 +101,20 @@ class TestTraining:
         assert done.code == 1
         assert "weights are elsewhere" in done.err
         assert not out.exists()
+
+    @pytest.mark.parametrize(
+        ("flags", "told"),
+        [
+            (["--teacher", "openai:gpt-5"], "set OPENAI_API_KEY"),
+            (["--teacher", "compat:x@http://127.0.0.1:9/v1", "--budget-usd", 1], "name it with --prices FILE"),
+            (["--budget-tokens", 10], "The budget of 10 tokens does not cover another request"),
+        ],
+    )
+    def test_a_teacher_or_a_budget_that_cannot_do_is_found_before_anything_is_asked(
+        self, shell: Shell, monkeypatch: pytest.MonkeyPatch, flags: list[object], told: str
+    ) -> None:
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+        done = shell.strawberry("bootstrap", *flags, "--out", shell.folder / "loop")
+        assert (done.code, told in done.err) == (1, True)
+        assert done.err.count("\n") == 1
+        assert not list(shell.folder.glob("loop/*/*/traces*"))

@@ -7,12 +7,15 @@ when it exists but its id is not told, while it is polled, and in the middle of 
 import asyncio
 import json
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from openstrawberry.models.batch import BatchEntry
+from openstrawberry.models.model import without_address
 from openstrawberry.store.reading import read_traces
 from openstrawberry.store.summary import Summary
 from tests.engine.batch_runs import QUICK, WIRES, finish, open_run
@@ -151,3 +154,54 @@ def test_a_run_whose_only_trace_of_work_is_a_batch_keeps_its_directory(tmp_path:
 
     asyncio.run(session())
     assert (tmp_path / "run" / "replies.sqlite").exists()
+
+
+def test_a_batch_that_is_fetched_again_is_counted_once(tmp_path: Path) -> None:
+    """Killed when every reply was on record, and the entries were not struck out yet."""
+
+    async def session() -> tuple[int | None, int | None]:
+        handler = BatchServer("openai", stepping(2))
+        async with Server(handler, keep=False) as server:
+            await finish(open_run(tmp_path, "openai", server.url, 4))
+            killed = open_run(tmp_path, "openai", server.url, 4)
+            before, spec = killed.directory.spent(), without_address(killed.model.spec)
+            for batch in handler.batches.values():
+                keys = tuple(key for key, _ in batch.rows)
+                await killed.directory.batches.write(BatchEntry(batch.tag, spec, keys, batch.created, batch.id))
+            await killed.close()
+            again = open_run(tmp_path, "openai", server.url, 5)
+            assert again.batches == 2
+            assert (await finish(again)).statuses == {"correct": 5}
+            after = open_run(tmp_path, "openai", server.url, 5)
+            spent = after.directory.spent().counted_tokens
+            assert after.batches == 0
+            await after.close()
+            return before.counted_tokens, spent
+
+    assert asyncio.run(session()) == (4 * 2 * 130, 5 * 2 * 130)
+
+
+def test_a_batch_that_took_long_to_hand_over_is_looked_for_all_the_same(tmp_path: Path) -> None:
+    """Its entry is older than its upload: how old that is says nothing of when the provider took it."""
+    hidden, waits = True, list[float]()
+
+    class Slow(BatchServer):
+        def _job(self, batch: Batch) -> dict[str, Any]:
+            return {**super()._job(batch), **({"metadata": {}} if hidden else {})}
+
+    async def sleep(seconds: float) -> None:
+        nonlocal hidden
+        waits.append(seconds)
+        hidden = False
+        await asyncio.sleep(0)
+
+    async def session() -> tuple[BatchServer, Summary]:
+        handler = Slow("openai", stepping(TURNS), stage="submitted")
+        async with Server(handler, keep=False) as server:
+            await broken_off(tmp_path, handler, server.url)
+            later = replace(QUICK, settle=60.0, sleep=sleep, clock=lambda: time.time() + 600)
+            return handler, await finish(open_run(tmp_path, "openai", server.url, TRACES, plan=later))
+
+    handler, summary = asyncio.run(session())
+    judged(handler, tmp_path, vars(summary))
+    assert 50 < waits[0] <= 60

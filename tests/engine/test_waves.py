@@ -507,3 +507,89 @@ def test_results_that_are_no_longer_to_be_had_are_asked_again(tmp_path: Path) ->
     summary = run(tmp_path, handler, traces=4)
     assert (summary.statuses, summary.failed) == ({"correct": 4}, 0)
     assert handler.sizes == [3, 3]
+
+
+def test_a_batch_that_may_have_been_taken_is_waited_for_before_it_is_handed_over_again(tmp_path: Path) -> None:
+    """The answer to a submission is lost, and the provider lists what it has taken only after a while."""
+    time, listed_from = Time(), 0.0
+
+    class Slow(BatchServer):
+        def _job(self, batch: Batch) -> dict[str, Any]:
+            return {**super()._job(batch), **({"metadata": {}} if time.now < listed_from else {})}
+
+    inner = Slow("openai", stepping(1))
+
+    def losing(received: Any) -> Answer:
+        nonlocal listed_from
+        before = len(inner.batches)
+        answer = inner(received)
+        if len(inner.batches) > before:
+            listed_from = time.now + 45
+            return Answer(fault="reset")
+        return answer
+
+    async def session() -> Summary:
+        async with Server(losing, keep=False) as server:
+            plan = Plan(linger=0.02, clock=time, sleep=time.sleep)
+            return await finish(open_run(tmp_path, "openai", server.url, 4, plan=plan))
+
+    summary = asyncio.run(session())
+    assert (summary.statuses, summary.failed) == ({"correct": 4}, 0)
+    assert inner.sizes == [3]
+
+
+def test_a_batch_that_is_not_known_yet_just_after_it_was_taken_is_not_handed_over_again(tmp_path: Path) -> None:
+    time, looks = Time(), 0
+    inner = BatchServer("openai", stepping(1))
+
+    def slow(received: Any) -> Answer:
+        nonlocal looks
+        if received.method == "GET" and "/batches/" in received.path:
+            looks += 1
+            if looks <= 3:
+                return failure("openai", 404, "no such batch")
+        return inner(received)
+
+    async def session() -> Summary:
+        async with Server(slow, keep=False) as server:
+            plan = Plan(linger=0.02, clock=time, sleep=time.sleep)
+            return await finish(open_run(tmp_path, "openai", server.url, 4, plan=plan))
+
+    assert asyncio.run(session()).statuses == {"correct": 4}
+    assert inner.sizes == [3]
+
+
+def test_a_batch_that_the_provider_has_forgotten_is_asked_again_and_counts_as_paid(tmp_path: Path) -> None:
+    inner, ends = BatchServer("openai", stepping(1), polls=10**9), list[str]()
+
+    class Forgetful(BatchServer):
+        def __call__(self, received: Any) -> Answer:
+            inner.polls = 10**9 if len(inner.batches) < 2 else 1
+            lost = received.method == "GET" and "/batches/" in received.path and len(inner.batches) < 2
+            return failure("openai", 404, "no such batch") if lost else inner(received)
+
+    async def work(model: Recorded, roster: Roster) -> list[Reply]:
+        return list(await asyncio.gather(*(model.complete(numbered(number)) for number in range(3))))
+
+    replies = asyncio.run(by_hand(tmp_path, Forgetful("openai"), work, None, partial(Watched, ends=ends)))
+    assert len(replies) == 3
+    assert inner.sizes == [3, 3]
+    assert Counter(ends) == {"paid": 3, "reply": 3}
+
+
+def test_whoever_comes_to_a_wave_after_the_first_request_has_failed_hears_why(tmp_path: Path) -> None:
+    """As one does whom a budget has kept waiting: nobody gathers that wave any more."""
+
+    class Slow(Watched):
+        async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
+            await asyncio.sleep(0.05)
+            return await super().complete(request, on_delta)
+
+    async def work(model: Recorded, roster: Roster) -> list[Any]:
+        asked = asyncio.gather(*(model.complete(numbered(number)) for number in range(3)), return_exceptions=True)
+        return list(await asyncio.wait_for(asked, 10))
+
+    handler = BatchServer("openai", lambda conversation, key: failure("openai", 401, "no"))
+    ended = asyncio.run(by_hand(tmp_path, handler, work, None, partial(Slow, ends=[]), proven=False))
+    assert [type(each) for each in ended] == [ProviderError, SetupError, SetupError]
+    assert not handler.batches

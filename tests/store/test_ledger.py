@@ -56,6 +56,16 @@ def test_a_reply_takes_the_place_of_what_was_reserved_for_it(tmp_path: Path) -> 
     assert using(tmp_path) == Spent(0.25, 0, 0.0, 0.25, 35)
 
 
+def test_a_reply_that_is_fetched_again_counts_once(tmp_path: Path) -> None:
+    """As by a run that was killed between the last reply of a batch and the end of its entry."""
+
+    async def work(run: RunDirectory) -> None:
+        await run.keep("key", paid(0.25))
+
+    using(tmp_path, work)
+    assert using(tmp_path, work) == Spent(0.25, 0, 0.0, 0.25, 35)
+
+
 def test_what_a_kill_left_under_way_counts_at_its_worst(tmp_path: Path) -> None:
     async def work(run: RunDirectory) -> None:
         await run.keep("other", paid(0.25))

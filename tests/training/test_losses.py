@@ -74,7 +74,7 @@ def log_probability(model, tokenizer, messages):
     return total, count
 
 
-@pytest.mark.parametrize("loss", ["sigmoid", "sigmoid_norm", "ipo"])
+@pytest.mark.parametrize("loss", ["sigmoid", "sigmoid_norm", "ipo", "robust"])
 def test_the_loss_is_the_one_computed_by_hand(tmp_path, tokenizer, loss):
     recipe = Recipe(loss=loss, beta=BETA, sft_weight=0.5)
     trainer, _ = trainer_and_rows(tmp_path, tokenizer, recipe, lambda encoder, pair: [encoder.pair(pair)])
@@ -95,6 +95,12 @@ def test_the_loss_is_the_one_computed_by_hand(tmp_path, tokenizer, loss):
         if loss == "sigmoid":
             margin = BETA * (ratios["chosen"] - ratios["rejected"]) - pair["offset"]
             preference += -float(torch.nn.functional.logsigmoid(torch.tensor(margin))) / len(PAIRS)
+            continue
+        if loss == "robust":  # Chowdhury et al. 2024: the expected loss when a share of the labels is flipped
+            margin = torch.tensor(BETA * (ratios["chosen"] - ratios["rejected"]) - pair["offset"])
+            right, wrong = (-float(torch.nn.functional.logsigmoid(sign * margin)) for sign in (1, -1))
+            share = recipe.label_smoothing
+            preference += ((1 - share) * right - share * wrong) / (1 - 2 * share) / len(PAIRS)
             continue
         per_token = ratios["chosen"] / lengths["chosen"] - ratios["rejected"] / lengths["rejected"]
         if loss == "sigmoid_norm":

@@ -182,7 +182,9 @@ def test_traces_that_are_cut_are_said_loudly_with_numbers(pairs):
 
 
 def test_previews_show_what_is_learnt(pairs):
-    first = Training(Recipe(**QUICK), "berry", pairs, lambda _: None).previews(1)[0]
+    chosen, rejected = Training(Recipe(**QUICK), "berry", pairs, lambda _: None).previews(1)
+    assert [chosen[:2], rejected[:2]] == [(1, "chosen"), (1, "rejected")]
+    first = chosen.pieces
     assert next(text for text, learnt in first if learnt) == "Left 1+6, carry 0, got nothing<|end|>"
     assert "Next step?" in "".join(text for text, learnt in first if not learnt)
 

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from openstrawberry.training.recipe import Recipe
 
+_FREE = {"rounds", "hours", "budget_usd", "budget_tokens", "prices", "out"}  # may change between two commands
+
 
 class Frozen(BaseModel):
     """Settings that cannot change, and refuse keys they do not know."""
@@ -112,7 +114,8 @@ class Loop(Frozen):
 
     `recipes` are tried in turn within a round until one is accepted; each is a list of trainings done one after the
     other. `start`: what a round's training starts from, the last accepted model or the first (as STaR does, Zelikman et
-    al. 2022, arXiv 2203.14465). `teacher`: who makes the traces, the student itself unless named.
+    al. 2022, arXiv 2203.14465). `teacher`: who makes the traces, the student itself unless named. `hours`, `budget_usd`
+    and `budget_tokens` hold over all commands of the loop; `prices` is a file of your own prices.
     """
 
     student: str = "berry"
@@ -128,7 +131,9 @@ class Loop(Frozen):
     start: Literal["last", "base"] = "last"
     seed: int = Field(default=0, ge=0, le=2**31)
     hours: float | None = Field(default=None, gt=0)
-    budget_tokens: int | None = Field(default=None, ge=1)
+    budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    budget_tokens: int | None = Field(default=None, ge=1, le=2**62)
+    prices: Path | None = None
     out: Path = Path("loops/berry")
 
     @field_validator("recipes")
@@ -140,7 +145,7 @@ class Loop(Frozen):
 
     def identity(self) -> dict[str, Any]:
         """What a continuation must share: all but how far to go and where it lies."""
-        found: dict[str, Any] = self.model_dump(mode="json", exclude={"rounds", "hours", "budget_tokens", "out"})
+        found: dict[str, Any] = self.model_dump(mode="json", exclude=_FREE)
         return found
 
 

@@ -41,7 +41,9 @@ def told(rungs: Iterable[Rung]) -> str:
 
 
 class Ladder:
-    """All rungs of a loop."""
+    """All rungs of a loop. `unsaid`: families of which the config does not say which sizes are easy; `measured`: their
+    easy rungs, once they are known.
+    """
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
@@ -50,10 +52,13 @@ class Ladder:
             family.name: [Rung(family.name, place, size) for place, size in enumerate(family.ladder)]
             for family in loop.ladder
         }
+        self.unsaid = [family.name for family in loop.ladder if family.known is None]
+        self.measured: list[Rung] = []
 
     def easy(self) -> list[Rung]:
-        """The rungs that the student can do from the start, where the config says so."""
-        return [rung for rung in self._all() if rung.size in (self._families[rung.family].known or ())]
+        """The rungs that the student can do from the start."""
+        known = [rung for rung in self._all() if rung.size in (self._families[rung.family].known or ())]
+        return sorted([*known, *self.measured])
 
     def frontier(self, scores: Scores, clean: bool) -> dict[str, int]:
         """Per family the place of the last rung up to which every rung passes; -1 where not even the first does.

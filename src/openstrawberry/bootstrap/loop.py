@@ -11,19 +11,19 @@ same command again goes on wherever it was killed. Problems once sampled never c
 """
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from openstrawberry.bootstrap.config import Loop
 from openstrawberry.bootstrap.decide import against_the_first, decide, rejected
-from openstrawberry.bootstrap.events import Hear, Reported, RoundEnded
+from openstrawberry.bootstrap.events import Hear, LoopEvent, Reported, RoundEnded
 from openstrawberry.bootstrap.ladder import Ladder, Rung
 from openstrawberry.bootstrap.lineage import Attempt, Lineage, RoundRecord
+from openstrawberry.bootstrap.purse import Purse, UsedUp
 from openstrawberry.bootstrap.report import write_report
 from openstrawberry.bootstrap.scores import Score, Scores, read_scores
-from openstrawberry.bootstrap.stages import Asked, Stages
+from openstrawberry.bootstrap.stages import Asked, Stages, check_maker
 from openstrawberry.errors import SetupError
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
@@ -47,48 +47,62 @@ class Standing:
 
 
 class Bootstrap:
-    """One loop, ready to start.
+    """One loop, ready to start. `used_up`: which of its limits has ended it, None while none has.
 
     Raises:
-        SetupError: a package is missing, the student cannot be trained here, or the folder holds another loop.
+        SetupError: a package is missing, the student cannot be trained here, the teacher cannot be asked, or the folder
+            holds another loop.
     """
 
     def __init__(self, loop: Loop, settings: Settings, hear: Hear) -> None:
         require_packages()
         place_of(loop.student)
+        check_maker(loop, settings)
         self.loop = loop
         self.ladder = Ladder(loop)
         self._settings = settings
-        self._hear = hear
-        self._began = time.monotonic()
-        self._tokens: dict[Path, int] = {}
+        self._listener = hear
+        self.used_up: UsedUp | None = None
         self._claim()
         self._lock = lock(loop.out)
+        self._purse = Purse(loop)
 
     def close(self) -> None:
         """Lets go of the loop's folder."""
+        self._purse.tick()
+        self._purse.note()
         self._lock.close()
 
     def run(self) -> Lineage:
-        """Climbs until the rounds, the time or the ladder are used up, or no recipe is accepted."""
+        """Climbs until the rounds, a limit or the ladder are used up, or no recipe is accepted.
+
+        Raises:
+            UsedUp: a limit was reached before the first round.
+        """
         standing = self._start()
         lineage = Lineage(self.loop, standing.model, standing.scores)
         self._report(lineage)
-        for number in range(1, self.loop.rounds + 1):
-            lineage.ended = self._spent() or self._round(number, standing, lineage)
-            self._report(lineage)
-            if lineage.ended:
-                break
-        else:
-            lineage.ended = f"all {self.loop.rounds} rounds are done"
-            self._report(lineage)
+        try:
+            lineage.ended = self._climb(standing, lineage)
+        except UsedUp as limit:
+            self.used_up, lineage.ended = limit, limit.why
+        self._report(lineage)
         return lineage
+
+    def _climb(self, standing: Standing, lineage: Lineage) -> str:
+        """Round after round; why it ends."""
+        for number in range(1, self.loop.rounds + 1):
+            if ended := self._round(number, standing, lineage):
+                return ended
+            self._report(lineage)
+        return f"all {self.loop.rounds} rounds are done"
 
     # Round 0.
 
     def _start(self) -> Standing:
         stages = self._stages(0)
-        easy = self.ladder.easy() or self._find_easy(stages)
+        self.ladder.measured = self._find_easy(stages)
+        easy = self.ladder.easy()
         top = {family: max((r.place for r in easy if r.family == family), default=-1) for family in self.ladder.rungs}
         rungs = [*easy, *self.ladder.above(top)]
         scores = self._measure(stages, self.loop.student, rungs, set(rungs) - set(easy), self._folder(0))
@@ -100,10 +114,10 @@ class Bootstrap:
         return Standing(self.loop.student, scores, first=scores)
 
     def _find_easy(self, stages: Stages) -> list[Rung]:
-        """Measures every family from below until a size is not passed."""
+        """Measures each family whose easy sizes nobody has said, from below until a size is not passed."""
         found = []
-        for family, rungs in self.ladder.rungs.items():
-            for rung in rungs:
+        for family in self.ladder.unsaid:
+            for rung in self.ladder.rungs[family]:
                 asked = self._heldout([rung], near=set())
                 folder = self._folder(0) / f"easy-{family}-{rung.place}"
                 if stages.measure(self.loop.student, asked, folder)[rung].share() < self.loop.exam.passing:
@@ -256,7 +270,7 @@ class Bootstrap:
         return self.loop.out / f"round-{number:02d}"
 
     def _stages(self, number: int) -> Stages:
-        return Stages(self.loop, self._settings, self._hear, number, self.ladder.heldout_sources(), self._tokens)
+        return Stages(self.loop, self._settings, self._hear, number, self.ladder.heldout_sources(), self._purse)
 
     def _claim(self) -> None:
         """Makes the loop's folder, or goes on with the one that has the same settings."""
@@ -276,14 +290,9 @@ class Bootstrap:
                 "folder with --out."
             )
 
-    def _spent(self) -> str:
-        """Why no further round may begin, or nothing."""
-        if self.loop.hours is not None and time.monotonic() - self._began > self.loop.hours * 3600:
-            return f"the time is used up ({self.loop.hours:g} h)"
-        tokens = sum(self._tokens.values())  # runs of an earlier command count as well
-        if self.loop.budget_tokens is not None and tokens >= self.loop.budget_tokens:
-            return f"the token budget is used up ({counted(tokens, 'token')})"
-        return ""
+    def _hear(self, event: LoopEvent) -> None:
+        self._purse.tick()
+        self._listener(event)
 
     def _report(self, lineage: Lineage) -> None:
         write_report(lineage, self.ladder, self.loop.out)

@@ -10,10 +10,14 @@ from pathlib import Path
 from openstrawberry.bootstrap.config import Loop
 from openstrawberry.bootstrap.events import Hear, StageStarted
 from openstrawberry.bootstrap.ladder import Rung, told
+from openstrawberry.bootstrap.purse import Purse
 from openstrawberry.bootstrap.scores import Score, read_scores
+from openstrawberry.calls import check_calls
 from openstrawberry.config import RunConfig
 from openstrawberry.errors import SetupError
 from openstrawberry.generate import Run
+from openstrawberry.models.model import specs_in
+from openstrawberry.models.registry import openings
 from openstrawberry.problems.problem import Problem
 from openstrawberry.selection.options import Selecting
 from openstrawberry.selection.report import NothingLeft
@@ -36,7 +40,7 @@ class Stages:
         hear: is told what happens.
         number: of the round, 0 for what comes before the first.
         heldout: problem sources that must stay unseen.
-        spent: tokens read (not from cache) and written, by run directory; filled in as runs end.
+        purse: what the loop may use, and has used.
     """
 
     def __init__(
@@ -46,14 +50,14 @@ class Stages:
         hear: Hear,
         number: int,
         heldout: tuple[str, ...],
-        spent: dict[Path, int] | None = None,
+        purse: Purse | None = None,
     ) -> None:
         self._loop = loop
         self._settings = settings
         self._hear = hear
         self._number = number
         self._heldout = heldout
-        self._spent = {} if spent is None else spent
+        self._purse = purse or Purse(loop)
 
     def play(self, stage: str, model: str, asked: Asked, samples: int, seed: int, out: Path) -> Path:
         """Traces of these problems in the run directory `out`; nothing is made twice."""
@@ -73,16 +77,20 @@ class Stages:
             seed=seed,
             problems=f"loop {stage}",
             out=out,
+            prices=self._loop.prices,
+            budget_usd=self._loop.budget_usd,
+            budget_tokens=self._loop.budget_tokens,
         )
-        problems = [problem for _, problem in asked]
-        asyncio.run(self._run(Run(config, self._settings, self._hear, problems=problems)))
+        problems, elsewhere = [problem for _, problem in asked], self._purse.elsewhere(out)
+        asyncio.run(self._run(Run(config, self._settings, self._hear, problems=problems, elsewhere=elsewhere)))
         return out
 
     async def _run(self, run: Run) -> None:
         try:
+            if run.owes:
+                self._purse.check_time()
             summary = await run.run()
-            tokens = {name: max(count, 0) for name, count in summary.tokens.items()}
-            self._spent[run.directory.path] = tokens["input"] - tokens["cached"] + tokens["output"]
+            self._purse.check_budget(run.budget, summary.stopped)
             if summary.stopped:
                 raise SetupError(summary.stopped)
             if summary.failed > TOLERATED * summary.traces:
@@ -111,6 +119,7 @@ class Stages:
         self._hear(StageStarted(self._number, "train", f"{recipe.method} from {model}"))
         if out.is_dir():
             return str(json.loads((out / "strawberry.json").read_text(encoding="utf-8"))["spec"])
+        self._purse.check_time()
         return Training(recipe, model, file, self._hear).run(out).spec
 
     def _selecting(self, format: str) -> Selecting:
@@ -137,3 +146,15 @@ class Stages:
             return 0
         found.write(out)
         return len(found)
+
+
+def check_maker(loop: Loop, settings: Settings) -> None:
+    """Finds what is wrong with whoever makes the traces before the student is measured.
+
+    Raises:
+        SetupError: there is no such model, or its key or a price that a budget needs is missing.
+    """
+    maker = loop.teacher or loop.student
+    check_calls(RunConfig(model=maker, budget_usd=loop.budget_usd, prices=loop.prices), settings)
+    for spec in specs_in(maker):
+        openings(spec, settings)

@@ -67,6 +67,8 @@ def command(
     keep_alive: o.KeepAlive = None,
     cache_ttl: o.CacheTtl = None,
     prices: o.Prices = None,
+    budget_usd: o.BudgetUsd = None,
+    budget_tokens: o.BudgetTokens = None,
     allow_trained_on: Seen = None,
     config: o.Config = None,
     json: o.Json = None,

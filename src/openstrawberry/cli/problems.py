@@ -26,6 +26,7 @@ _WRITING = (
     "concurrency",
     "temperature",
     "max_tokens",
+    "prices",
     "budget_usd",
     "budget_tokens",
     "set_",
@@ -52,6 +53,7 @@ def command(
     concurrency: o.Concurrency = None,
     temperature: o.Temperature = None,
     max_tokens: o.MaxTokens = None,
+    prices: o.Prices = None,
     budget_usd: o.BudgetUsd = None,
     budget_tokens: o.BudgetTokens = None,
     set_: o.Set = None,
@@ -99,6 +101,7 @@ def _write(source: str, problems: "list[Problem]", flags: dict[str, Any], json: 
     from openstrawberry.cli.render import show_written
     from openstrawberry.config import load_config, parse_sets
     from openstrawberry.generate import Run
+    from openstrawberry.pieces import BERRY_ONLY_KNOWS
     from openstrawberry.settings import Settings
     from openstrawberry.verifiers.cases import cases_of
     from openstrawberry.writing import Validity
@@ -109,6 +112,8 @@ def _write(source: str, problems: "list[Problem]", flags: dict[str, Any], json: 
     given = {name: flags[name] for name in (*_WRITING, "seed") if name not in ("out", "set_")}
     given |= {"set": parse_sets(flags["set_"] or []), "problems": source, "strategy": "write-tests"}
     config = load_config(None, {**given, "samples": flags["samples"] or 1})
+    if config.providers == ["berry"]:
+        raise SetupError(BERRY_ONLY_KNOWS)
     file = flags["out"] or Path(f"{Path(source.partition('@')[0]).stem.replace(':', '-')}-with-tests.jsonl")
     view = open_view(json=json, watch=False)
     validity = Validity()

@@ -15,6 +15,7 @@ from openstrawberry.training.progress import Progress as Told
 from openstrawberry.wording import counted
 
 if TYPE_CHECKING:
+    from openstrawberry.training.preview import Preview
     from openstrawberry.training.progress import Trained
     from openstrawberry.training.train import Training
 
@@ -27,7 +28,7 @@ class TrainingView(Protocol):
 
     def say(self, text: str) -> None: ...
 
-    def previews(self, rows: list[list[tuple[str, bool]]]) -> None: ...
+    def previews(self, previews: "list[Preview]") -> None: ...
 
     def start(self, training: "Training") -> None: ...
 
@@ -64,10 +65,11 @@ class TextTraining:
         """One plain line."""
         self.console.print(Text(text, style="dim"), soft_wrap=True)
 
-    def previews(self, rows: list[list[tuple[str, bool]]]) -> None:
+    def previews(self, previews: "list[Preview]") -> None:
         """Rows as the model reads them; what it learns is bold on a terminal, and between ⟦ ⟧ everywhere."""
-        for number, pieces in enumerate(rows, start=1):
-            shown = Text(f"--- sequence {number}, learnt text in ⟦ ⟧\n")
+        for number, side, pieces in previews:
+            which = f"row {number}" + (f", {side}" if side else "")
+            shown = Text(f"--- {which}: learnt text in ⟦ ⟧\n")
             for text, learnt in pieces:
                 shown.append(f"⟦{clean(text)}⟧" if learnt else clean(text), style="bold green" if learnt else "dim")
             self.console.print(shown, soft_wrap=True)
@@ -143,10 +145,11 @@ class JsonTraining:
     def say(self, text: str) -> None:
         """Nothing: what was chosen stands in the last object."""
 
-    def previews(self, rows: list[list[tuple[str, bool]]]) -> None:
+    def previews(self, previews: "list[Preview]") -> None:
         """One object per sequence."""
-        for pieces in rows:
-            self._print("sequence", {"pieces": [{"text": text, "learnt": learnt} for text, learnt in pieces]})
+        for row, side, pieces in previews:
+            told = [{"text": text, "learnt": learnt} for text, learnt in pieces]
+            self._print("sequence", {"row": row, "side": side, "pieces": told})
 
     def start(self, training: "Training") -> None:
         """What is about to be trained."""

@@ -20,7 +20,7 @@ from openstrawberry.chat import Reply, Request
 from openstrawberry.engine.fetching import Fetching
 from openstrawberry.engine.patience import Patience
 from openstrawberry.engine.placing import Placing
-from openstrawberry.engine.plan import Aside, Asked, Plan
+from openstrawberry.engine.plan import Aside, Asked, Plan, Unanswered
 from openstrawberry.engine.underway import Batch, Underway
 from openstrawberry.errors import ProviderError, SetupError
 from openstrawberry.models.batch import BatchApi, BatchItem, BatchJournal
@@ -125,6 +125,7 @@ class Batches:
             await self._let_go(batch)
 
     async def _wait_for(self, batch: Batch) -> None:
+        lost: ProviderError | None = None
         try:
             state = await self._fetching.end_of(batch)
             if state.error is not None:
@@ -136,12 +137,14 @@ class Batches:
                 error.unbilled = False  # of the look at it; the batch itself goes on
                 self._underway.dissolve(batch, error)  # its entry stands: the next run looks again
                 return
-            known = True  # the provider has forgotten it: what it still owes is asked again
+            known = True  # the provider has forgotten it: what it owes is asked again, and may have been billed
+            lost = Unanswered(self._provider, None)
+            lost.unbilled = False
         if batch.guessed and not known:
             self._placing.disown(batch)
             await self._picked_up(batch)
         else:
-            await self._let_go(batch)
+            await self._let_go(batch, lost)
 
     async def _let_go(self, batch: Batch, error: ProviderError | None = None) -> None:
         """Strikes out a batch that has given what it had."""

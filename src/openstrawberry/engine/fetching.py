@@ -43,9 +43,10 @@ class Fetching:
     async def end_of(self, batch: Batch) -> BatchState:
         """Waits until a batch runs no more. When it is late, the provider is asked to stop it."""
         plan, wait, cancelled = self._plan, self._plan.first_poll, False
+        settled = plan.clock() + plan.settle
         seen = BatchState("running", -1)
         while True:
-            state = await self._patience.tried(self._api.state, batch.entry.id)
+            state = await self._state(batch, settled)
             if state != seen:
                 plan.tell(batch.news(state.status, state))
                 seen = state
@@ -60,6 +61,15 @@ class Fetching:
         """Records and hands out every result; whether any was ours. A download that breaks off is begun again."""
         with self._busy():
             return await self._patience.tried(self._download, batch)
+
+    async def _state(self, batch: Batch, settled: float) -> BatchState:
+        """How far it is. A provider that does not know it yet, before `settled`, has only just taken it."""
+        try:
+            return await self._patience.tried(self._api.state, batch.entry.id)
+        except ProviderError as error:
+            if error.kind != "not_found" or self._plan.clock() >= settled:
+                raise
+            return BatchState("running")
 
     async def _cancelled(self, batch: Batch) -> bool:
         """Asks the provider to stop; whether it will. One that has ended in this very moment refuses."""

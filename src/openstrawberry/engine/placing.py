@@ -25,6 +25,7 @@ class Placing:
         self._plan = plan
         self._patience = patience
         self._foreign: set[str] = set()
+        self._began = plan.clock()
 
     def parts(self, wave: Sequence[Asked], most: int) -> Iterator[tuple[list[Asked], list[BatchItem]]]:
         """A wave in as many batches as it takes, of `most` requests at most.
@@ -63,18 +64,16 @@ class Placing:
         self._plan.tell(batch.news("submitted"))
 
     async def found(self, batch: Batch) -> bool:
-        """Looks for a batch whose id we never saw, until the provider must have it on its list if it has it at all."""
-        entry = batch.entry
-        while True:
-            settled = self._plan.clock() >= entry.created + self._plan.settle
-            found = await self._patience.tried(self._api.find, entry, self._taken())
-            if found is not None:
-                batch.guessed = True
-                await self._identify(batch, found)
-                return True
-            if settled:
-                return False
-            await self._plan.sleep(max(0.0, entry.created + self._plan.settle - self._plan.clock()))
+        """Looks for a batch of an earlier process whose id nobody saw.
+
+        It was handed over before this process began, however long that took after its entry was made.
+        """
+        found = await self._looked_for(batch.entry, self._began + self._plan.settle)
+        if found is None:
+            return False
+        batch.guessed = True
+        await self._identify(batch, found)
+        return True
 
     def disown(self, batch: Batch) -> None:
         """What was found for it belongs to nobody here: it has no id again, and is not found as that one any more."""
@@ -90,9 +89,10 @@ class Placing:
                 if not error.retryable or attempt >= self._patience.attempts(error):
                     await self._given_up(entry, error)
                     raise
+                until = 0.0 if error.unbilled else self._plan.clock() + self._plan.settle
                 await self._patience.pause(error, attempt)
             try:
-                found = await self._patience.tried(self._api.find, entry, self._taken())
+                found = await self._looked_for(entry, until)
             except ProviderError as unseen:
                 unseen.unbilled = False  # whatever it says of itself: the batch may be there
                 raise
@@ -100,12 +100,22 @@ class Placing:
                 return found
         raise AssertionError("unreachable")
 
+    async def _looked_for(self, entry: BatchEntry, until: float) -> str | None:
+        """The id of a batch that the provider has on its list by `until`, if it has it at all."""
+        while True:
+            settled = self._plan.clock() >= until
+            found = await self._patience.tried(self._api.find, entry, self._taken())
+            if found is not None or settled:
+                return found
+            await self._plan.sleep(max(0.0, until - self._plan.clock()))
+
     async def _given_up(self, entry: BatchEntry, error: ProviderError) -> None:
-        """Strikes out a batch that was turned away, and is certainly not there."""
-        if not error.retryable or error.kind == "rate_limit":
+        """Strikes out a batch that was turned away, and is certainly not there.
+
+        Of any other its entry stands: it may be there, and the next run looks for it.
+        """
+        if error.unbilled or not error.retryable:
             await self._journal.remove(entry.tag)
-        else:
-            error.unbilled = False  # of the call; the batch itself may be there
 
     async def _identify(self, batch: Batch, id: str) -> None:
         batch.entry = replace(batch.entry, id=id)

@@ -193,6 +193,7 @@ class Waves:
 
     async def _join(self, request: Request) -> Reply:
         """Waits in the open wave, and then in its batch."""
+        self._start()  # what has ended the runner meanwhile must be heard by those whom money kept waiting
         asked = self._open[request.key] = Asked(request, asyncio.get_running_loop().create_future())
         self._changed.set()
         try:

@@ -14,7 +14,8 @@ DEFAULT_PROBLEMS = "builtin:heldout?n=20"
 
 # What may change between an evaluation and its continuation: it alters what is reported or how, not what is measured.
 _FREE = {"out", "home", "concurrency", "requests_per_minute", "tokens_per_minute", "k", "against", "all_pairs",
-         "baseline", "timeout", "attempts", "keep_alive", "cache_ttl", "prices", "allow_trained_on"}  # fmt: skip
+         "baseline", "timeout", "attempts", "keep_alive", "cache_ttl", "prices", "budget_usd", "budget_tokens",
+         "allow_trained_on"}  # fmt: skip
 _FLAGS = {"models": "model", "methods": "method"}
 
 
@@ -63,8 +64,16 @@ class Evaluation(BaseModel):
     keep_alive: str | None = None
     cache_ttl: Literal["5m", "1h"] | None = None
     prices: Path | None = None
+    budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    budget_tokens: int | None = Field(default=None, ge=1, le=2**62)
+    """Caps on all rows together, over every command that works on the folder."""
     allow_trained_on: bool = False
     """Measure models also on problems that they were trained on."""
+
+    @property
+    def capped(self) -> bool:
+        """Whether there is a budget."""
+        return self.budget_usd is not None or self.budget_tokens is not None
 
     @property
     def ks(self) -> list[int]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from openstrawberry.calls import check_calls
 from openstrawberry.engine.events import Event
 from openstrawberry.errors import SetupError, UsageError
 from openstrawberry.evaluation.compare import Comparison, against, all_pairs
@@ -24,11 +25,13 @@ from openstrawberry.evaluation.report import Baseline, Report, against_baseline,
 from openstrawberry.evaluation.rows import Row
 from openstrawberry.evaluation.score import score
 from openstrawberry.generate import Run
+from openstrawberry.models.budget import NOTHING
 from openstrawberry.models.gate import Gate
 from openstrawberry.models.opening import open_members
 from openstrawberry.pieces import model_options, problems_of, versions
 from openstrawberry.problems.problem import Problem
 from openstrawberry.settings import Settings
+from openstrawberry.store.ledger import spent_below
 from openstrawberry.store.summary import Summary
 from openstrawberry.training.card import trained_on
 from openstrawberry.wording import counted
@@ -115,7 +118,9 @@ async def _measure(
 ) -> tuple[Row, Summary]:
     """Makes the traces of a row that are owed, and scores all it has."""
     began = time.monotonic()
-    run = Run(config.run_config(entry, folder), settings, emit=emit, problems=problems)
+    asked = config.run_config(entry, folder)
+    elsewhere = spent_below(folder, without=folder / entry.folder) if config.capped else NOTHING
+    run = Run(asked, settings, emit=emit, problems=problems, elsewhere=elsewhere)
     try:
         emit(RowStarted(entry, *place, run))
         summary = await run.run()
@@ -164,8 +169,9 @@ def _seen(planned: Sequence[Entry], prm: str | None, problems: Sequence[Problem]
 
 
 async def _check_models(config: Evaluation, planned: Sequence[Entry], settings: Settings) -> None:
-    """Opens each further model once, so that a missing key of the last is found before the first is paid for."""
+    """Opens each further model once: a missing key or price of the last is found before the first is paid for."""
     for entry in {entry.model: entry for entry in planned}.values():
+        check_calls(config.run_config(entry, Path()), settings)
         # The first is opened at once anyway; to load weights twice costs more than it saves.
         if entry.model != planned[0].model and not entry.model.startswith("hf:"):
             asked = model_options(config.run_config(entry, Path()))

@@ -49,6 +49,20 @@ class Spent:
     counted_usd: float | None = 0.0
     counted_tokens: int | None = 0
 
+    def __add__(self, other: "Spent") -> "Spent":
+        """What two runs have spent together; unknown where it is of one of them."""
+        usd, tokens = (self.counted_usd, other.counted_usd), (self.counted_tokens, other.counted_tokens)
+        return Spent(
+            self.usd + other.usd,
+            self.unpriced + other.unpriced,
+            self.saved_usd + other.saved_usd,
+            None if None in usd else math.fsum(each or 0.0 for each in usd),
+            None if None in tokens else sum(each or 0 for each in tokens),
+        )
+
+
+NOTHING = Spent()
+
 
 class Ledger(Protocol):
     """Where reservations are kept. The store implements it; models never know a path.
@@ -72,14 +86,18 @@ class Ledger(Protocol):
 class Budget:
     """One cap for all models of a run. `usd`, `tokens`: None for no limit; tokens are those read and written.
 
-    `short` says which of them was too small, empty while none was.
+    `elsewhere`: what other runs have spent that share the cap. `short` says which limit was too small, empty while none
+    was.
     """
 
-    def __init__(self, ledger: Ledger, usd: float | None = None, tokens: int | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, usd: float | None = None, tokens: int | None = None, elsewhere: Spent = NOTHING
+    ) -> None:
         self.usd = usd
         self.tokens = tokens
         self.short: Literal["", "usd", "tokens"] = ""
         self._ledger = ledger
+        self._elsewhere = elsewhere
         self._spent: Amount | None = None
         self._wanted = Amount()
         self._open: dict[int, tuple[str, Amount]] = {}
@@ -169,7 +187,7 @@ class Budget:
 
     def _before(self) -> Amount:
         """What the ledger says was spent; without it a hard cap would be a guess."""
-        spent = self._ledger.spent()
+        spent = self._ledger.spent() + self._elsewhere
         untold = "dollars" if self.usd is not None and spent.counted_usd is None else ""
         untold = "tokens" if self.tokens is not None and spent.counted_tokens is None else untold
         if untold:

@@ -11,6 +11,7 @@ model is at work wait, and go together in the next pass.
 
 import asyncio
 import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import islice
@@ -20,6 +21,7 @@ from typing import Any
 from openstrawberry.errors import ProviderError, SetupError
 from openstrawberry.models.rendering import Renderer
 from openstrawberry.trace import Node
+from openstrawberry.wording import cause
 
 GOOD = "good"
 LABELS = {0: "bad", 1: GOOD}
@@ -44,6 +46,7 @@ def open_reward(spec: str) -> "RewardModel":
         from transformers import AutoConfig, AutoTokenizer
     except ImportError as error:
         raise SetupError('prm: needs torch and transformers: run pip install "openstrawberry[hf]".') from error
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what comes of its retries is said anyway
     try:
         config = AutoConfig.from_pretrained(place)
         tokenizer = AutoTokenizer.from_pretrained(place)
@@ -185,5 +188,4 @@ def _longest(paths: Sequence[Sequence[Node]]) -> list[Sequence[Node]]:
 
 
 def _unreadable(spec: str, error: Exception) -> SetupError:
-    told = " ".join(str(error).split())[:200]
-    return SetupError(f"{spec} cannot be loaded ({told}): check the folder or the name after prm:.")
+    return SetupError(f"{spec} cannot be loaded ({cause(error)}): check the folder or the name after prm:.")

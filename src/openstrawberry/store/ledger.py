@@ -6,9 +6,12 @@ null, and stays so, because adding to null gives null. `reservations` holds what
 
 import sqlite3
 from collections.abc import Container, Iterable
+from contextlib import closing
+from pathlib import Path
 
 from openstrawberry.chat import Reply
-from openstrawberry.models.budget import Amount, Spent
+from openstrawberry.models.budget import NOTHING, Amount, Spent
+from openstrawberry.store.files import explained
 
 _SCHEMA = """
 create table if not exists reservations (key text primary key, usd real, tokens integer not null);
@@ -73,3 +76,19 @@ def spent(db: sqlite3.Connection) -> Spent:
     """The sums; what is under way counts at its worst."""
     counted = f"counted_usd + {_USD}, counted_tokens + {_TOKENS}".format(these="true")
     return Spent(*db.execute(f"select usd, unpriced, saved_usd, {counted} from spent").fetchone())
+
+
+def spent_below(folder: Path, without: Path | None = None) -> Spent:
+    """What all runs below `folder` have spent together; the run `without` is left out.
+
+    Raises:
+        SetupError: one of them cannot be read.
+    """
+    found = NOTHING
+    for file in sorted(folder.glob("**/replies.sqlite")):
+        if without is None or file.parent.resolve() != without.resolve():
+            with explained(file.parent), closing(sqlite3.connect(file)) as db:
+                begun = db.execute("select 1 from sqlite_master where name = 'spent'").fetchone()
+                if begun:
+                    found += spent(db)
+    return found

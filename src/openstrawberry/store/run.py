@@ -99,12 +99,17 @@ class RunDirectory:
         return Reply.model_validate_json(row[0]) if row else None
 
     async def keep(self, key: str, reply: Reply) -> None:
-        """Records a reply; returns when it is on disk."""
+        """Records a reply; returns when it is on disk.
+
+        What is on record already stays as it is, and is not counted again: a batch whose download was cut off is
+        fetched once more from its start.
+        """
         text = reply.model_dump_json()
 
         def write(db: sqlite3.Connection) -> None:
-            db.execute("insert or replace into replies values (?, ?)", (key, text))
-            ledger.count(db, key, reply)
+            fresh = db.execute("insert or ignore into replies values (?, ?)", (key, text)).rowcount
+            if fresh:
+                ledger.count(db, key, reply)
 
         await self._guarded(self._kept.put(write))
 

@@ -1,12 +1,14 @@
 """Opening what is to be trained: packages, tokenizer, size; and keeping libraries quiet while it is done."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from openstrawberry.errors import SetupError
 from openstrawberry.training.recipe import SMALL
+from openstrawberry.wording import cause
 
 
 def require_packages() -> None:
@@ -20,6 +22,7 @@ def require_packages() -> None:
         raise SetupError(
             f'Training needs packages that are not installed ({error.name}): run pip install "openstrawberry[train]".'
         ) from error
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what comes of its retries is said anyway
 
 
 def tokenizer(place: str, spec: str) -> Any:
@@ -28,8 +31,7 @@ def tokenizer(place: str, spec: str) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)
     except (OSError, ValueError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise SetupError(f"{spec} cannot be loaded ({told}): check the folder or the name after --model.") from error
+        raise _unreadable(spec, error) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -59,8 +61,11 @@ def sketch(place: str, spec: str, auto: Any, **settings: Any) -> Any:
         with torch.device("meta"):
             return auto.from_config(AutoConfig.from_pretrained(place, **settings))
     except (OSError, ValueError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise SetupError(f"{spec} cannot be loaded ({told}): check the folder or the name after --model.") from error
+        raise _unreadable(spec, error) from error
+
+
+def _unreadable(spec: str, error: Exception) -> SetupError:
+    return SetupError(f"{spec} cannot be loaded ({cause(error)}): check the folder or the name after --model.")
 
 
 def lora_parameters(model: Any, rank: int) -> int:

@@ -18,7 +18,7 @@ from openstrawberry.errors import SetupError
 from openstrawberry.models.rendering import Renderer, Rewritten
 from openstrawberry.store.lock import lock
 from openstrawberry.training import card, data, hardware, loading, memory, weights
-from openstrawberry.training.preview import pieces, sequences
+from openstrawberry.training.preview import Preview, pieces, sequences
 from openstrawberry.training.probe import open_probe
 from openstrawberry.training.progress import Notice, Tell, Trained
 from openstrawberry.training.recipe import Recipe
@@ -88,13 +88,13 @@ class Training:
         shutil.rmtree(work, ignore_errors=True)
         return Trained(out, spec, self.model, steps, seconds, metrics)
 
-    def previews(self, count: int = 3) -> list[list[tuple[str, bool]]]:
-        """The first rows as (text, learnt?) pieces, as `--dry-run` shows them."""
-        found = []
-        for row in self.rows[:count]:
-            for ids, learn in sequences(row):
-                found.append(pieces(self.tokenizer, ids, learn))
-        return found
+    def previews(self, count: int = 3) -> list[Preview]:
+        """The first rows, as `--dry-run` shows them."""
+        return [
+            Preview(number, side, pieces(self.tokenizer, ids, learn))
+            for number, row in enumerate(self.rows[:count], start=1)
+            for side, ids, learn in sequences(row)
+        ]
 
     @property
     def light(self) -> bool:

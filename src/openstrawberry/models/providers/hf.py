@@ -5,6 +5,7 @@ a turn reads only what is new in it; a seed decides a reply whatever was generat
 """
 
 import asyncio
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from openstrawberry.errors import ProviderError, SetupError
 from openstrawberry.models.model import no_logprobs
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers.think import ThinkSplitter
+from openstrawberry.wording import cause
 
 KEPT = 8  # conversations whose cache is kept
 
@@ -39,14 +41,14 @@ def open_hf(opening: Opening) -> "HFModel":
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise SetupError('hf: needs torch and transformers: run pip install "openstrawberry[hf]".') from error
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what comes of its retries is said anyway
     options = opening.options
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         tokenizer = AutoTokenizer.from_pretrained(opening.name)
         model = AutoModelForCausalLM.from_pretrained(opening.name, dtype=options.dtype).to(device).eval()
     except (OSError, ValueError, RuntimeError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise SetupError(f"{opening.spec} cannot be loaded ({told}): check the folder or the name.") from error
+        raise SetupError(f"{opening.spec} cannot be loaded ({cause(error)}): check the folder or the name.") from error
     if not tokenizer.chat_template:
         raise SetupError(f"{opening.spec} has no chat template: choose a model that was trained to chat.")
     return HFModel(opening.spec, model, tokenizer)
