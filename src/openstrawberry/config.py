@@ -12,7 +12,7 @@ from openstrawberry.errors import SetupError, UsageError
 from openstrawberry.models.model import specs_in, without_address
 from openstrawberry.registry import unknown
 from openstrawberry.strategies.strategy import AskRole
-from openstrawberry.wording import cause, misfit
+from openstrawberry.wording import as_written, cause, misfit
 
 Settings = TypeVar("Settings", bound=BaseModel)
 MOST_UNTIL_DECIDED = 20  # samples per problem with --until-decided, unless told otherwise
@@ -20,10 +20,7 @@ TRACES_IN_WAVES = 10_000  # at a time with --engine batch, unless told otherwise
 STEPWISE = frozenset({"strawberry", "critic", "beam", "mcts", "omega", "journey"})  # replies are single steps
 SMALL_MODELS = ("berry",)  # providers whose models get the brief prompts unless told otherwise
 
-Effort = Annotated[
-    Literal["off", "low", "medium", "high"],
-    BeforeValidator(lambda value: "off" if value is False else value),  # as YAML reads a bare `off`
-]
+Effort = Annotated[Literal["off", "low", "medium", "high"], BeforeValidator(as_written)]
 """How hard a model that thinks shall think; each provider is asked for it in its own words."""
 
 
