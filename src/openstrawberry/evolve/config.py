@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from openstrawberry.config import RunConfig
+from openstrawberry.config import Effort, RunConfig
 from openstrawberry.evolve.generators import STEPS
 from openstrawberry.evolve.operators import OPERATORS, Operator
 from openstrawberry.registry import unknown
@@ -53,7 +53,7 @@ class Evolving(BaseModel):
     """Never 0: solvers that draw the same would agree with themselves."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
-    reasoning: str | None = None
+    reasoning: Effort | None = None
     seed: int = Field(default=0, ge=-(2**62), le=2**62)
     set: dict[str, Any] = Field(default_factory=dict)
     prompts: Path | None = None
