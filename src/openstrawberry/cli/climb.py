@@ -11,6 +11,7 @@ from rich.text import Text
 
 from openstrawberry.bootstrap.events import LoopEvent, Reported, RoundEnded, StageStarted
 from openstrawberry.cli.document import show_document
+from openstrawberry.cli.render import drawable
 from openstrawberry.engine.events import TraceEnded
 from openstrawberry.training.progress import Notice, Step
 from openstrawberry.wording import counted
@@ -72,7 +73,7 @@ class TextLoop:
             soft_wrap=True,
         )
         self.console.print(Text(f"everything is kept in {loop.out}", style="dim"), soft_wrap=True)
-        if self.console.is_terminal:
+        if drawable(self.console):
             self.bar.start()
 
     def hear(self, event: LoopEvent) -> None:

@@ -41,8 +41,13 @@ def dollars(value: float) -> str:
     return f"{'-' if value < 0 else ''}${abs(value):,.{2 if abs(value) >= 1 else 4}f}" if value else "$0"
 
 
-def show_summary(console: Console, summary: "Summary") -> None:
-    """How many were right, what it took, where it is."""
+def drawable(console: Console) -> bool:
+    """Whether its bottom lines can be drawn anew: not in a pipe, even with colours forced, nor on a dumb terminal."""
+    return console.is_interactive and console.file.isatty()
+
+
+def show_summary(console: Console, summary: "Summary", slowest: str = "") -> None:
+    """How many were right, what it took, where it is; `slowest` is said of the time."""
     judged = sum(summary.statuses.get(status, 0) for status in MARKS)
     right = summary.statuses.get("correct", 0) - summary.hinted
     low, high = wilson(right, judged)
@@ -74,7 +79,7 @@ def show_summary(console: Console, summary: "Summary") -> None:
         (
             "time",
             f"{summary.seconds:.1f} s for {counted(summary.made, 'trace')} "
-            f"({counted(summary.replies_asked, 'reply', 'replies')}{replayed})",
+            f"({counted(summary.replies_asked, 'reply', 'replies')}{replayed}){slowest and f'; {slowest}'}",
         )
     )
     if summary.saved_traces >= 0:
