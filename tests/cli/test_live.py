@@ -19,11 +19,13 @@ from rich.text import Text
 
 from openstrawberry.cli.live import TextView
 from openstrawberry.cli.notices import Notices
-from openstrawberry.cli.tally import packed, slowest_of
+from openstrawberry.cli.render import REDRAWS
+from openstrawberry.cli.tally import Tally, packed, slowest_of
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.events import Event, Retried, TraceEnded, Warned
 from openstrawberry.errors import ProviderError
 from openstrawberry.generate import Run
+from openstrawberry.models.budget import Spent
 from openstrawberry.settings import Settings
 from openstrawberry.store.summary import Summary
 from tests.cli.commands import Shell
@@ -168,12 +170,11 @@ def test_a_pipe_gets_whole_lines_even_where_colours_are_forced(shell: Shell, com
     given = [QUESTION] if command == "ask" else ["--watch", "--problems", str(shell.problems)]
     words = [sys.executable, "-m", "openstrawberry", command, *given, "--model", f"scripted:{shell.script}"]
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    for settings, coloured in (({}, False), ({"FORCE_COLOR": "1", "TERM": "xterm"}, True)):
-        done = subprocess.run([*words, "--out", f"run-{coloured}"], cwd=shell.folder, text=True, capture_output=True,
-                              stdin=subprocess.DEVNULL, env={**kept, **settings}, check=True)  # fmt: skip
-        assert "s is not r." in done.stdout
-        assert set(re.findall(r"\x1b\[[?\d;]*([A-Za-z])", done.stdout)) == ({"m"} if coloured else set())
-        assert "\r" not in done.stdout
+    done = subprocess.run(words, cwd=shell.folder, text=True, capture_output=True, stdin=subprocess.DEVNULL, check=True,
+                          env={**kept, "FORCE_COLOR": "1", "TERM": "xterm"})  # fmt: skip
+    assert "s is not r." in done.stdout
+    assert set(re.findall(r"\x1b\[[?\d;]*([A-Za-z])", done.stdout)) == {"m"}  # colours, and nothing that moves
+    assert "\r" not in done.stdout
 
 
 def test_a_fast_run_is_drawn_a_few_times_a_second(shell: Shell) -> None:
@@ -183,30 +184,28 @@ def test_a_fast_run_is_drawn_a_few_times_a_second(shell: Shell) -> None:
     began = time.monotonic()
     with Terminal(shell.folder, *asked, "--out", "run") as terminal:
         assert terminal.end() == 0
-    assert terminal.raw.count("\r\x1b[2K") <= 20 + 4 * (time.monotonic() - began)
+    assert terminal.raw.count("\r\x1b[2K") <= 20 + REDRAWS * (time.monotonic() - began)
     assert "300/300" in terminal.screen.text
 
 
-def viewed(shell: Shell, console: Console, tell: Callable[[TextView, Event], None] = lambda view, event: None,
-           clock: Callable[[], float] = time.monotonic, **config: Any) -> tuple[TextView, Summary]:  # fmt: skip
-    """A whole run in this process, watched by a view on `console`; `tell` is called after each event."""
-    view = TextView(console, clock=clock)
+async def seen(view: TextView, tell: Callable[[Event], None] = lambda event: None, **config: Any) -> Summary:
+    """A whole run in this process, seen by `view`; `tell` is called after each event."""
 
     def hear(event: Event) -> None:
         view.hear(event)
-        tell(view, event)
+        tell(event)
 
-    async def session() -> Summary:
-        given = {"model": f"scripted:{shell.script}", "problems": str(shell.problems), "out": shell.run, **config}
-        run = Run(RunConfig(**given), Settings({}), hear)
-        try:
-            view.start(run)
-            return await run.run()
-        finally:
-            view.stop()
-            await run.close()
+    run = Run(RunConfig(**config), Settings({}), hear)
+    try:
+        view.start(run)
+        return await run.run()
+    finally:
+        view.stop()
+        await run.close()
 
-    return view, asyncio.run(session())
+
+def scripted(shell: Shell) -> dict[str, Any]:
+    return {"model": f"scripted:{shell.script}", "problems": str(shell.problems), "out": shell.run}
 
 
 def test_the_figures_of_a_run_that_goes_on_are_those_of_its_summary(shell: Shell) -> None:
@@ -216,9 +215,9 @@ def test_the_figures_of_a_run_that_goes_on_are_those_of_its_summary(shell: Shell
         f" - {{when: confident, say: {{content: <final_answer>3</final_answer>, {counted}}}}}\n"
         f"turns:\n - {{content: a, {counted}}}\n"
     )
-    console = Console(file=io.StringIO())
     for samples, errors in ((2, 2), (3, 0)):
-        view, summary = viewed(shell, console, samples=samples)
+        view = TextView(Console(file=io.StringIO()))
+        summary = asyncio.run(seen(view, samples=samples, **scripted(shell)))
         tally = view.tally
         assert tally.errors == errors
         assert (tally.right, tally.wrong, tally.none) == tuple(
@@ -233,12 +232,13 @@ def test_the_figures_of_a_run_that_goes_on_are_those_of_its_summary(shell: Shell
 def test_where_nothing_can_be_drawn_a_plain_line_comes_every_half_minute(shell: Shell) -> None:
     now = 0.0
 
-    def tell(view: TextView, event: Event) -> None:
+    def tell(event: Event) -> None:
         nonlocal now
         now += 20.0 * isinstance(event, TraceEnded)
 
     said = io.StringIO()
-    viewed(shell, Console(file=said), tell, lambda: now, samples=2, concurrency=1)
+    view = TextView(Console(file=said), clock=lambda: now)
+    asyncio.run(seen(view, tell, samples=2, concurrency=1, **scripted(shell)))
     found = [line for line in said.getvalue().splitlines() if " traces · " in line]
     assert found == ["2 of 4 traces · ✓ 2  ✗ 0  – 0"]
 
@@ -260,30 +260,43 @@ def test_the_slowest_of_several_models_is_named_with_what_a_reply_takes(shell: S
         return openai(Said(text), stream=False)
 
     def solver(received: Received) -> Answer:
-        return say(FINAL if b"assistant" in received.body else "A step.")
+        return say(FINAL if b'"assistant"' in received.body else "A step.")
 
-    async def session() -> None:
+    said = io.StringIO()
+    view = TextView(Console(file=said, width=200))
+
+    async def session() -> dict[str, float]:
         async with Server(solver) as one, Server(lambda received: say("<score>5</score>")) as two:
-            models = ("--model", f"compat:solver@{one.url}/v1", "--critic-model", f"compat:critic@{two.url}/v1")
-            asked = ("generate", *models, "--strategy", "critic", "--problems", shell.problems, "--samples", 1)
-            for shown in ([], ["--json"]):
-                with Terminal(shell.folder, *asked, "--out", f"run{len(shown)}", *shown, columns=120) as terminal:
-                    assert await asyncio.to_thread(terminal.end) == 0
-                if shown:
-                    latencies = json.loads(terminal.raw.splitlines()[-1])["latency_s"]
-                    assert set(latencies) == {models[1], models[3]}
-                    assert all(0 < seconds < 60 for seconds in latencies.values())
-                else:
-                    named = re.findall(r"slowest compat:\w+@http://127\.0\.0\.1:\d+/v1, \d+\.\d\d s a reply",
-                                       terminal.screen.text)  # fmt: skip
-                    assert len(named) == 2  # beside the bar, and in the summary
+            models = {"model": f"compat:solver@{one.url}/v1", "critic_model": f"compat:critic@{two.url}/v1"}
+            summary = await seen(view, samples=1, strategy="critic", **{**scripted(shell), **models})
+            assert set(summary.latency_s) == set(models.values())
+            view.summary(summary)
+            return summary.latency_s
 
-    asyncio.run(session())
+    latencies = asyncio.run(session())
+    slowest = slowest_of(latencies)
+    assert slowest.startswith(max(latencies, key=lambda name: latencies[name]))
+    assert f"  slowest  {slowest}\n" in said.getvalue()
+    assert f"slowest {slowest}" in map(str, view.tally.parts())
 
 
 def test_the_slowest_has_the_longest_median_and_one_model_alone_is_not_slow() -> None:
-    assert slowest_of({"a:x": 0.5, "b:y": 12.345, "c:z": 3.0}) == "slowest b:y, 12.35 s a reply"
+    assert slowest_of({"a:x": 0.5, "b:y": 12.345, "c:z": 3.0}) == "b:y, 12.35 s a reply"
     assert slowest_of({"a:x": 0.5}) == slowest_of({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("spent", "told"),
+    [
+        (Spent(usd=2.0), "$2.00 of about $4.80"),  # 64 traces are under way, one of 80 is done
+        (Spent(usd=9.0), "$9.00 of about $9.00"),
+        (Spent(usd=2.0, unpriced=3), "over $2.00"),
+        (Spent(unpriced=3), "cost unknown"),
+        (Spent(), ""),
+    ],
+)
+def test_what_a_run_will_cost_is_told_by_what_its_ended_traces_did(spent: Spent, told: str) -> None:
+    assert Tally(done=1, whole=80, ended_usd=0.06, spent=spent).money == told
 
 
 def test_figures_stand_side_by_side_as_far_as_they_fit() -> None:

@@ -9,13 +9,11 @@ from rich.live import Live
 from rich.text import Text
 
 from openstrawberry.cli.notices import Notices
-from openstrawberry.cli.render import MARKS, clean, dollars, drawable
+from openstrawberry.cli.render import MARKS, REDRAWS, clean, dollars, drawable
 from openstrawberry.cli.steps import INDENT, Steps
 from openstrawberry.engine.events import Event, Retried, TraceEnded, TraceStarted, TurnEvent, TurnStarted, Warned
 from openstrawberry.trace import Trace
 from openstrawberry.wording import counted
-
-REDRAWS = 8  # a second
 
 
 class AskView:

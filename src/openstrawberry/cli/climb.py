@@ -11,7 +11,7 @@ from rich.text import Text
 
 from openstrawberry.bootstrap.events import LoopEvent, Reported, RoundEnded, StageStarted
 from openstrawberry.cli.document import show_document
-from openstrawberry.cli.render import drawable
+from openstrawberry.cli.render import REDRAWS, drawable
 from openstrawberry.engine.events import TraceEnded
 from openstrawberry.training.progress import Notice, Step
 from openstrawberry.wording import counted
@@ -52,6 +52,7 @@ class TextLoop:
             TimeRemainingColumn(),
             console=console,
             transient=True,
+            refresh_per_second=REDRAWS,
         )
         self.task = self.bar.add_task("", total=None)
         self.stage: StageStarted | None = None

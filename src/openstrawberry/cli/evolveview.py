@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from openstrawberry.cli.notices import Notices
-from openstrawberry.cli.render import clean, cost_of, drawable, json_line, shorten
+from openstrawberry.cli.render import REDRAWS, clean, cost_of, drawable, json_line, shorten
 from openstrawberry.engine.events import Retried
 from openstrawberry.evolve.book import Candidate
 from openstrawberry.evolve.evolution import Done, EvolveEvent
@@ -72,7 +72,7 @@ class EvolveView:
             self._say(Text(f"Going on with {config.file}: {before:,} of {total * config.rounds:,} are done."))
         self._progress.update(self._bar, total=total * config.rounds, completed=before)
         if drawable(self._console):
-            self._live = Live(self._progress, console=self._console, refresh_per_second=8)
+            self._live = Live(self._progress, console=self._console, refresh_per_second=REDRAWS)
             self._live.start()
 
     def hear(self, event: EvolveEvent) -> None:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from openstrawberry.cli.jsonview import JsonView
 from openstrawberry.cli.notices import Notices
-from openstrawberry.cli.render import MARKS, clean, drawable, show_summary
+from openstrawberry.cli.render import MARKS, REDRAWS, clean, drawable, show_summary
 from openstrawberry.cli.steps import Steps
 from openstrawberry.cli.tally import Tally, packed, slowest_of
 from openstrawberry.engine.events import (
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 STEP_LIMIT = 600  # characters of a step that are shown of the first trace; the trace on disk has all
 LINES_LIMIT = 60  # more problems than this: no line per problem, only the bar
-REDRAWS = 4  # a second
 MEASURED_S = 0.5  # seconds between looks at money and latencies, which are not free
 TOLD_S = 30.0  # seconds between plain lines, where nothing can be drawn
 

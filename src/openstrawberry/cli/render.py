@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from openstrawberry.store.summary import Summary
     from openstrawberry.writing import Written
 
+REDRAWS = 5  # a second, of what stands at the bottom of a terminal
 MARKS = {"correct": ("✓", "green"), "incorrect": ("✗", "red"), "no_answer": ("–", "yellow")}
 
 
@@ -47,7 +48,7 @@ def drawable(console: Console) -> bool:
 
 
 def show_summary(console: Console, summary: "Summary", slowest: str = "") -> None:
-    """How many were right, what it took, where it is; `slowest` is said of the time."""
+    """How many were right, what it took, where it is; `slowest` is who was, where several models replied."""
     judged = sum(summary.statuses.get(status, 0) for status in MARKS)
     right = summary.statuses.get("correct", 0) - summary.hinted
     low, high = wilson(right, judged)
@@ -79,9 +80,10 @@ def show_summary(console: Console, summary: "Summary", slowest: str = "") -> Non
         (
             "time",
             f"{summary.seconds:.1f} s for {counted(summary.made, 'trace')} "
-            f"({counted(summary.replies_asked, 'reply', 'replies')}{replayed}){slowest and f'; {slowest}'}",
+            f"({counted(summary.replies_asked, 'reply', 'replies')}{replayed})",
         )
     )
+    rows += [("slowest", slowest)] if slowest else []
     if summary.saved_traces >= 0:
         saved = f"{counted(summary.saved_traces, 'trace')}, about {counted(summary.saved_calls, 'call')}"
         rows.append(("saved", f"{saved}: their problems were decided without them"))

@@ -75,7 +75,7 @@ class Tally:
             counts.append(f"  ! {self.errors:,}", "red")
         share = f" ({self.cached / self.input:.0%} cached)" if self.cached else ""
         told = [f"{self.input:,} tokens in{share}" if self.input else "", f"{self.output:,} out" if self.output else ""]
-        told += [self.money, self.slowest, self.batches]
+        told += [self.money, self.slowest and f"slowest {self.slowest}", self.batches]
         return [counts, *(Text(each) for each in told if each)]
 
     @property
@@ -97,7 +97,7 @@ def slowest_of(latencies: Mapping[str, float]) -> str:
     if len(latencies) < 2:
         return ""
     name, seconds = max(latencies.items(), key=lambda item: item[1])
-    return f"slowest {name}, {seconds:.2f} s a reply"
+    return f"{name}, {seconds:.2f} s a reply"
 
 
 def packed(parts: Sequence[Text], width: int) -> list[Text]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from openstrawberry.cli.render import clean, drawable
+from openstrawberry.cli.render import REDRAWS, clean, drawable
 from openstrawberry.training.progress import Grade, Notice, Probed, Share, Step
 from openstrawberry.training.progress import Progress as Told
 from openstrawberry.wording import counted
@@ -56,6 +56,7 @@ class TextTraining:
             TimeRemainingColumn(),
             console=console,
             transient=True,
+            refresh_per_second=REDRAWS,
         )
         self.task = self.bar.add_task("training", total=None)
         self.said = 0.0
