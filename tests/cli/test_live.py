@@ -17,9 +17,9 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from openstrawberry.cli.bottom import REDRAWS
 from openstrawberry.cli.live import TextView
 from openstrawberry.cli.notices import Notices
-from openstrawberry.cli.render import REDRAWS
 from openstrawberry.cli.tally import Tally, packed, slowest_of
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.events import Event, Retried, TraceEnded, Warned
@@ -227,6 +227,15 @@ def test_the_figures_of_a_run_that_goes_on_are_those_of_its_summary(shell: Shell
             shell.script.write_text(shell.script.read_text().replace("turn: 2", "turn: 200"))
     assert (tally.done, tally.whole) == (6, 6)
     assert summary.tokens == {"input": tally.input, "cached": tally.cached, "output": tally.output}
+
+
+@pytest.mark.parametrize(("turns", "begins", "made"), [(30, 0, 4), (3, 4, 0)])
+def test_traces_that_go_on_with_more_turns_count_once(shell: Shell, turns: int, begins: int, made: int) -> None:
+    asyncio.run(seen(TextView(Console(file=io.StringIO())), samples=2, max_turns=3, **scripted(shell)))
+    view, done = TextView(Console(file=io.StringIO())), list[int]()
+    summary = asyncio.run(seen(view, lambda event: done.append(view.tally.done), samples=2, max_turns=turns,
+                               **scripted(shell)))  # fmt: skip
+    assert ([*done, view.tally.done][0], view.tally.done, summary.made) == (begins, 4, made)
 
 
 def test_where_nothing_can_be_drawn_a_plain_line_comes_every_half_minute(shell: Shell) -> None:

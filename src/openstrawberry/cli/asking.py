@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.text import Text
 
+from openstrawberry.cli.bottom import Bottom
 from openstrawberry.cli.notices import Notices
-from openstrawberry.cli.render import MARKS, REDRAWS, clean, dollars, drawable
+from openstrawberry.cli.render import MARKS, clean, dollars
 from openstrawberry.cli.steps import INDENT, Steps
 from openstrawberry.engine.events import Event, Retried, TraceEnded, TraceStarted, TurnEvent, TurnStarted, Warned
 from openstrawberry.trace import Trace
@@ -28,7 +28,7 @@ class AskView:
         self._clock = clock
         self._steps = Steps(console)
         self._notices = Notices(console, clock)
-        self._live: Live | None = None
+        self._bottom = Bottom(console, self._writing, transient=True)
         self._began = self._asked = clock()
 
     @property
@@ -43,11 +43,7 @@ class AskView:
                 self._asked = self._clock()
             self._steps.hear(event)
         elif isinstance(event, TraceStarted):
-            if drawable(self.console):
-                self._live = Live(
-                    get_renderable=self._bottom, console=self.console, refresh_per_second=REDRAWS, transient=True
-                )
-                self._live.start()
+            self._bottom.start()
         elif isinstance(event, TraceEnded):
             self.stop()
         elif isinstance(event, Retried | Warned):
@@ -55,9 +51,7 @@ class AskView:
 
     def stop(self) -> None:
         """Takes the live display down."""
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
+        self._bottom.stop()
 
     def verdict(self, trace: Trace, kept: Path) -> None:
         """How it ended, and where it is kept; a run without any reply is not kept."""
@@ -93,8 +87,8 @@ class AskView:
         if kept.exists():
             self.console.print(Text(f"kept in {kept}", "dim"), soft_wrap=True)
 
-    def _bottom(self) -> RenderableType:
-        """What stands at the bottom of a terminal."""
+    def _writing(self) -> RenderableType:
+        """What is being written, and for how long."""
         seconds = Text(f"{INDENT}{self._clock() - self._asked:.1f} s", style="cyan")
         line = self._steps.line
         return Group(line, seconds) if line else Group(seconds)

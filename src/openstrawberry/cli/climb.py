@@ -10,8 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from openstrawberry.bootstrap.events import LoopEvent, Reported, RoundEnded, StageStarted
+from openstrawberry.cli.bottom import REDRAWS, drawable
 from openstrawberry.cli.document import show_document
-from openstrawberry.cli.render import REDRAWS, drawable
 from openstrawberry.engine.events import TraceEnded
 from openstrawberry.training.progress import Notice, Step
 from openstrawberry.wording import counted

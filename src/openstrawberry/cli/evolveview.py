@@ -8,8 +8,9 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from openstrawberry.cli.bottom import REDRAWS, drawable
 from openstrawberry.cli.notices import Notices
-from openstrawberry.cli.render import REDRAWS, clean, cost_of, drawable, json_line, shorten
+from openstrawberry.cli.render import clean, cost_of, json_line, shorten
 from openstrawberry.engine.events import Retried
 from openstrawberry.evolve.book import Candidate
 from openstrawberry.evolve.evolution import Done, EvolveEvent

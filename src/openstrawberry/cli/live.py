@@ -1,7 +1,7 @@
 """How a run looks while it goes on: live on a terminal, plain lines when piped.
 
-On a terminal the bottom lines are drawn anew a few times a second by a thread that only reads; everything else is
-printed above them in whole lines and stays. Nothing is done per piece of a reply, unless its steps are watched.
+On a terminal the bar and the figures at the bottom are drawn anew a few times a second; everything else is printed
+above them in whole lines and stays. Nothing is done per piece of a reply, unless its steps are watched.
 """
 
 import time
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.constrain import Constrain
-from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from openstrawberry.cli.bottom import Bottom
 from openstrawberry.cli.jsonview import JsonView
 from openstrawberry.cli.notices import Notices
-from openstrawberry.cli.render import MARKS, REDRAWS, clean, drawable, show_summary
+from openstrawberry.cli.render import MARKS, clean, show_summary
 from openstrawberry.cli.steps import Steps
 from openstrawberry.cli.tally import Tally, packed, slowest_of
 from openstrawberry.engine.events import (
@@ -90,7 +90,7 @@ class TextView:
         self._samples, self._open_ended = 1, False  # open-ended: a problem may end with fewer samples
         self._held: list[Text] = []
         self._batches: dict[str, Batched] = {}
-        self._live: Live | None = None
+        self._bottom = Bottom(console, self._figures)
         self._measured = self._told = clock()
 
     @property
@@ -103,7 +103,7 @@ class TextView:
         config = run.config
         self._run, self._samples, self._open_ended = run, config.samples, config.until_decided
         self._lines = self._lines and run.total is not None and run.total <= LINES_LIMIT
-        self.tally = Tally.of(run.directory)
+        self.tally = Tally.of(run.directory, getattr(run.strategy, "max_turns", 0))
         if run.total is not None and not self._open_ended:
             self.tally.whole = run.total * config.samples
         self._head(run)
@@ -119,9 +119,7 @@ class TextView:
             console=self.console,
         )
         self._bar = self._progress.add_task("traces", total=self.tally.whole, completed=self.tally.done)
-        if drawable(self.console):
-            self._live = Live(get_renderable=self._bottom, console=self.console, refresh_per_second=REDRAWS)
-            self._live.start()
+        self._bottom.start()
 
     def hear(self, event: Event) -> None:
         """Shows one event."""
@@ -144,9 +142,7 @@ class TextView:
             self._held += [problem_line(group, self.console.width) for group in self._verdicts.values()]
             self._verdicts.clear()
         self._let_go()
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._bottom.stop()
 
     def summary(self, summary: "Summary") -> None:
         """The last words."""
@@ -166,7 +162,7 @@ class TextView:
             made = counted(self.tally.done, "trace")
             self.console.print(Text(f"Going on with {run.directory.path}, which has {made}."), soft_wrap=True)
 
-    def _bottom(self) -> RenderableType:
+    def _figures(self) -> RenderableType:
         """What stands at the bottom of a terminal."""
         line = self._steps.line if self._followed else Text()
         figures = packed(self.tally.parts(), self.console.width)
@@ -177,7 +173,7 @@ class TextView:
         self._measured = self._clock()
         self.tally.spent = self._run.directory.spent()
         self.tally.slowest = slowest_of(self._run.calls.latencies)
-        if self._live is None and self._measured - self._told >= TOLD_S:
+        if not self._bottom.drawn and self._measured - self._told >= TOLD_S:
             self._told = self._measured
             of = f"{self.tally.done:,} of {self.tally.whole:,}" if self.tally.whole else f"{self.tally.done:,}"
             self.console.print(Text(" · ").join([Text(f"{of} traces"), *self.tally.parts()]), soft_wrap=True)

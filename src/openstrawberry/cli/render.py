@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from openstrawberry.store.summary import Summary
     from openstrawberry.writing import Written
 
-REDRAWS = 5  # a second, of what stands at the bottom of a terminal
 MARKS = {"correct": ("✓", "green"), "incorrect": ("✗", "red"), "no_answer": ("–", "yellow")}
 
 
@@ -40,11 +39,6 @@ def dollars(value: float) -> str:
     if 0 < abs(value) < 0.0001:
         return "under $0.0001" if value > 0 else "$0"
     return f"{'-' if value < 0 else ''}${abs(value):,.{2 if abs(value) >= 1 else 4}f}" if value else "$0"
-
-
-def drawable(console: Console) -> bool:
-    """Whether its bottom lines can be drawn anew: not in a pipe, even with colours forced, nor on a dumb terminal."""
-    return console.is_interactive and console.file.isatty()
 
 
 def show_summary(console: Console, summary: "Summary", slowest: str = "") -> None:

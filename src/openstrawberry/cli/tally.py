@@ -1,7 +1,7 @@
 """What a run has come to so far: the figures beside its bar.
 
 They are those of the whole run directory, as the summary will have them, so that a run that goes on does not begin at
-nothing. Traces that are owed count once they are made.
+nothing. Traces that are owed, or that a raised limit continues, count once they are made.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _SUMS = """
     select count(*), sum(status = 'correct' and not hinted), sum(status = 'incorrect'),
         sum(status not in ('correct', 'incorrect')), sum(max(input, 0)), sum(max(cached, 0)), sum(max(output, 0)),
         sum(max(cost, 0.0))
-    from traces where """
+    from traces where not (stop = 'max_turns' and max_turns < {max_turns}) and """
 
 
 @dataclass
@@ -45,9 +45,9 @@ class Tally:
     batches: str = ""
 
     @classmethod
-    def of(cls, directory: RunDirectory) -> "Tally":
-        """What earlier commands have made of the run."""
-        (sums,) = directory.rows(_SUMS + FINISHED)
+    def of(cls, directory: RunDirectory, max_turns: int = 0) -> "Tally":
+        """What earlier commands have made of the run, which now allows `max_turns`."""
+        (sums,) = directory.rows(_SUMS.format(max_turns=max_turns) + FINISHED)
         counts: list[Any] = [value or 0 for value in sums]
         done, right, wrong, none, read, cached, written, usd = counts
         return cls(done, right, wrong, none, read, cached, written, usd, spent=directory.spent())

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from openstrawberry.cli.render import REDRAWS, clean, drawable
+from openstrawberry.cli.bottom import REDRAWS, drawable
+from openstrawberry.cli.render import clean
 from openstrawberry.training.progress import Grade, Notice, Probed, Share, Step
 from openstrawberry.training.progress import Progress as Told
 from openstrawberry.wording import counted
