@@ -115,7 +115,7 @@ def test_watching_shows_the_steps_above_the_figures_and_leaves_each_once(shell: 
 @pytest.mark.parametrize("command", ["ask", "generate"])
 def test_a_terminal_is_left_as_it_was_when_it_is_interrupted(shell: Shell, command: str) -> None:
     async def session(model: str, tap: Tap) -> None:
-        given = [QUESTION] if command == "ask" else ["--watch", "--problems", shell.problems]
+        given = [QUESTION] if command == "ask" else ["--watch", "--problems", shell.problems, "--concurrency", 1]
         with Terminal(shell.folder, command, *given, "--model", model, "--out", "run") as terminal:
             tap.let(SEEN)
             await asyncio.to_thread(terminal.until, "First I look")
