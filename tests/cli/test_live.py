@@ -232,10 +232,14 @@ def test_the_figures_of_a_run_that_goes_on_are_those_of_its_summary(shell: Shell
 @pytest.mark.parametrize(("turns", "begins", "made"), [(30, 0, 4), (3, 4, 0)])
 def test_traces_that_go_on_with_more_turns_count_once(shell: Shell, turns: int, begins: int, made: int) -> None:
     asyncio.run(seen(TextView(Console(file=io.StringIO())), samples=2, max_turns=3, **scripted(shell)))
-    view, done = TextView(Console(file=io.StringIO())), list[int]()
+    said, done = io.StringIO(), list[int]()
+    view = TextView(Console(file=said, width=300))
     summary = asyncio.run(seen(view, lambda event: done.append(view.tally.done), samples=2, max_turns=turns,
                                **scripted(shell)))  # fmt: skip
     assert ([*done, view.tally.done][0], view.tally.done, summary.made) == (begins, 4, made)
+    lines = said.getvalue().splitlines()
+    assert lines[1].endswith(", which has 4 traces.")
+    assert [line[:6] for line in lines if line.endswith("turns") and "/" in line] == ["  2/2 ", "  0/2 "] * bool(made)
 
 
 def test_where_nothing_can_be_drawn_a_plain_line_comes_every_half_minute(shell: Shell) -> None:

@@ -103,13 +103,14 @@ class TextView:
         config = run.config
         self._run, self._samples, self._open_ended = run, config.samples, config.until_decided
         self._lines = self._lines and run.total is not None and run.total <= LINES_LIMIT
-        self.tally = Tally.of(run.directory, getattr(run.strategy, "max_turns", 0))
+        max_turns = getattr(run.strategy, "max_turns", 0)
+        self.tally = Tally.of(run.directory, max_turns)
         if run.total is not None and not self._open_ended:
             self.tally.whole = run.total * config.samples
         self._head(run)
         if run.directory.resumed and self._lines:  # a problem's line counts what an earlier command made of it
             for trace in read_traces(run.directory.path):
-                if not trace.owed:
+                if not run.directory.owed(trace.id, max_turns):
                     self._verdicts[trace.problem.id].append(trace)
         self._progress = Progress(
             BarColumn(bar_width=None),
@@ -159,7 +160,8 @@ class TextView:
             left_out = counted(len(run.skipped_rows), "row")
             self.console.print(Text(f"Left out: {left_out} that could not be read.", style="yellow"))
         if run.directory.resumed:
-            made = counted(self.tally.done, "trace")
+            state = run.summary()
+            made = counted(state.traces - state.owed, "trace")
             self.console.print(Text(f"Going on with {run.directory.path}, which has {made}."), soft_wrap=True)
 
     def _figures(self) -> RenderableType:
