@@ -8,6 +8,8 @@ them (`models/stack.py`). They share the record and the budget; each model and k
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
+from statistics import median
 
 from openstrawberry.config import RunConfig
 from openstrawberry.engine.events import Emit
@@ -122,6 +124,14 @@ class Calls:
     def batches(self) -> int:
         """Batches at the provider whose results the next command of this run picks up."""
         return self._waves.running if self._waves is not None else 0
+
+    @property
+    def latencies(self) -> dict[str, float]:
+        """Median seconds of the latest live replies of each model, from sending to the last byte; its keys together."""
+        found: dict[str, list[float]] = {}
+        for member in chain(self.members, *self._others.values()):
+            found.setdefault(member.model.spec, []).extend(member.gate.latencies)
+        return {spec: round(median(seconds), 4) for spec, seconds in found.items() if seconds}
 
     def models(self, directory: RunDirectory, on_retry: OnRetry, tell: Emit) -> dict[AskRole, Recorded]:
         """The models as the run asks them, by role; replies, budget and batches are kept in `directory`.

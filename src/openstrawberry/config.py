@@ -12,7 +12,7 @@ from openstrawberry.errors import SetupError, UsageError
 from openstrawberry.models.model import specs_in, without_address
 from openstrawberry.registry import unknown
 from openstrawberry.strategies.strategy import AskRole
-from openstrawberry.wording import cause, misfit
+from openstrawberry.wording import as_written, cause, misfit
 
 Settings = TypeVar("Settings", bound=BaseModel)
 MOST_UNTIL_DECIDED = 20  # samples per problem with --until-decided, unless told otherwise
@@ -20,57 +20,62 @@ TRACES_IN_WAVES = 10_000  # at a time with --engine batch, unless told otherwise
 STEPWISE = frozenset({"strawberry", "critic", "beam", "mcts", "omega", "journey"})  # replies are single steps
 SMALL_MODELS = ("berry",)  # providers whose models get the brief prompts unless told otherwise
 
-Effort = Annotated[
-    Literal["off", "low", "medium", "high"],
-    BeforeValidator(lambda value: "off" if value is False else value),  # as YAML reads a bare `off`
-]
+Effort = Annotated[Literal["off", "low", "medium", "high"], BeforeValidator(as_written)]
 """How hard a model that thinks shall think; each provider is asked for it in its own words."""
 
 
-class RunConfig(BaseModel):
-    """Settings of one run. None means: the strategy's, the model's or the source's own default."""
+class CommonConfig(BaseModel):
+    """The settings of every command that asks models: which problems, how the models are asked, and how fast.
+
+    None means: the strategy's, the model's or the source's own default.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str = "berry"
-    critic_model: str | None = None
-    judge_model: str | None = None
     problems: str = "builtin:demo"
-    strategy: str = "strawberry"
-    prm: str | None = None
-    samples: int = Field(default=4, ge=1, le=10_000)
-    until_decided: bool = False
+    question_column: str | None = None
+    answer_column: str | None = None
+    skip_bad_rows: bool = False
     limit: int | None = Field(default=None, ge=1, le=2**62)
-    out: Path | None = None
-    home: Path = Path("traces")
-    fresh: bool = False
-    engine: Literal["live", "batch"] = "live"
-    deadline: float | None = Field(default=None, gt=0, le=10_000)
-    concurrency: int = Field(default=64, ge=1, le=100_000)
-    workers: int = Field(default=1, ge=1, le=256)
-    requests_per_minute: float | None = Field(default=None, ge=1, le=1e9)
-    tokens_per_minute: float | None = Field(default=None, ge=1, le=1e12)
     max_turns: int | None = Field(default=None, ge=1, le=1_000_000)
-    final_every: int | None = Field(default=None, ge=0, le=1_000_000)
-    turns: int | None = Field(default=None, ge=1, le=1_000_000)
     temperature: float | None = Field(default=None, ge=0, le=5)
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
     reasoning: Effort | None = None
     seed: int = Field(default=0, ge=-(2**62), le=2**62)
-    set: dict[str, Any] = Field(default_factory=dict)
     prompts: Path | None = None
     prompt_set: str | None = None
-    verifier: str | None = None
-    question_column: str | None = None
-    answer_column: str | None = None
-    skip_bad_rows: bool = False
+    concurrency: int = Field(default=64, ge=1, le=100_000)
+    requests_per_minute: float | None = Field(default=None, ge=1, le=1e9)
+    tokens_per_minute: float | None = Field(default=None, ge=1, le=1e12)
     timeout: float | None = Field(default=None, gt=0)
     attempts: int = Field(default=8, ge=1, le=1000)
     num_ctx: int | None = Field(default=None, ge=1)
     keep_alive: str | None = None
     cache_ttl: Literal["5m", "1h"] | None = None
     prices: Path | None = None
+
+
+class RunConfig(CommonConfig):
+    """Settings of one run."""
+
+    model: str = "berry"
+    critic_model: str | None = None
+    judge_model: str | None = None
+    strategy: str = "strawberry"
+    prm: str | None = None
+    samples: int = Field(default=4, ge=1, le=10_000)
+    until_decided: bool = False
+    out: Path | None = None
+    home: Path = Path("traces")
+    fresh: bool = False
+    engine: Literal["live", "batch"] = "live"
+    deadline: float | None = Field(default=None, gt=0, le=10_000)
+    workers: int = Field(default=1, ge=1, le=256)
+    final_every: int | None = Field(default=None, ge=0, le=1_000_000)
+    turns: int | None = Field(default=None, ge=1, le=1_000_000)
+    set: dict[str, Any] = Field(default_factory=dict)
+    verifier: str | None = None
     budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     budget_tokens: int | None = Field(default=None, ge=1, le=2**62)
 

@@ -203,6 +203,7 @@ class Run:
         asked = sum(model.asked for model in set(self.models.values()))
         replayed = sum(model.replayed for model in set(self.models.values()))
         found = replace(found, made=self._made, replies_asked=asked, replies_replayed=replayed, stopped=self.stopped)
+        found.latency_s = self.calls.latencies
         if self._decider is not None:
             found.saved_traces, found.saved_calls = self._decider.saved()
         return found

@@ -296,12 +296,22 @@ def turn_of(node: Node) -> Turn:
 
 
 def title_of(content: str, limit: int = 60) -> str:
-    """The turn's own `<turn_title>` or JSON title, else its first sentence, cut to `limit` characters."""
+    """The turn's own title, else its first sentence, cut to `limit` characters."""
+    title = own_title(content)
+    if not title:
+        line = _first_line(_TAG.sub(" ", content[:2000]))
+        title = _SENTENCE_END.split(line, maxsplit=1)[0]
+    return title if len(title) <= limit else title[: limit - 1].rstrip() + "…"
+
+
+def own_title(content: str) -> str:
+    """The title that a turn gives itself, in `<turn_title>` or as JSON; empty where it gives none."""
     opened = content.rfind("<turn_title>")
     own = content[opened + len("<turn_title>") :][:500].partition("</turn_title>")[0].strip() if opened >= 0 else ""
     if not own and (titled := _JSON_TITLE.search(content[:500])):
-        own = titled[1].replace('\\"', '"').strip()
-    text = own or _TAG.sub(" ", content[:2000])
-    line = next((part.strip() for part in text.splitlines() if part.strip()), "")
-    title = line if own else _SENTENCE_END.split(line, maxsplit=1)[0]
-    return title if len(title) <= limit else title[: limit - 1].rstrip() + "…"
+        own = titled[1].replace('\\"', '"')
+    return _first_line(own)
+
+
+def _first_line(text: str) -> str:
+    return next((part.strip() for part in text.splitlines() if part.strip()), "")

@@ -57,6 +57,11 @@ def cause(error: Exception) -> str:
     return said.rstrip(".")[:200] or type(error).__name__
 
 
+def as_written(value: object) -> object:
+    """A bare `off` of a YAML file, which is read as false, as the word that it was."""
+    return "off" if value is False else value
+
+
 def misfit(error: "ValidationError") -> tuple[tuple[str | int, ...], Any, str]:
     """The first value that does not fit: where it stands, what it is, and what to write instead."""
     first = error.errors(include_url=False)[0]

@@ -164,6 +164,7 @@ BAD = {
     "one try": (["--samples", "1"], "ask for 2 or more", 2),
     "one solver": (["--solvers", "1"], "--solvers", 2),
     "solvers that draw the same": (["--temperature", "0"], "--temperature", 2),
+    "unknown effort": (["--reasoning", "foo"], "choose 'off', 'low', 'medium' or 'high'.", 2),
     "unknown solver": (["--solver-model", "olama:x"], "did you mean 'ollama'", 2),
     "missing key": (["--target-model", "openai:gpt-5-mini"], "OPENAI_API_KEY", 1),
     "unknown strategy": (["--strategy", "strawbery"], "did you mean 'strawberry'", 2),

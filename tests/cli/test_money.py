@@ -103,13 +103,13 @@ def test_sampling_that_stops_by_itself_stops_at_the_budget_as_well(priced: Shell
 
 
 def test_a_terminal_shows_dollars_so_far_and_what_they_will_be(priced: Shell) -> None:
-    view = TextView(Console(file=io.StringIO(), force_terminal=True), watch=False)
+    view = TextView(Console(file=io.StringIO(), force_terminal=True))
     shown: list[str] = []
 
     def hear(event: Event) -> None:
         view.hear(event)
         if isinstance(event, TraceEnded):
-            shown.append(view.progress.tasks[view.bar].description)
+            shown.append(view.tally.money)
 
     async def session() -> None:
         config = RunConfig(model=f"scripted:{priced.script}", problems=str(priced.problems), samples=2, concurrency=1,
@@ -123,8 +123,8 @@ def test_a_terminal_shows_dollars_so_far_and_what_they_will_be(priced: Shell) ->
             await run.close()
 
     asyncio.run(session())
-    assert shown[0].endswith(" $0.0623 of about $0.2492")
-    assert shown[-1].endswith(" $0.2492 of about $0.2492")
+    assert shown[0] == "$0.0623 of about $0.2492"
+    assert shown[-1] == "$0.2492 of about $0.2492"
 
 
 def test_eval_shows_what_each_method_cost(priced: Shell) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from openstrawberry.chat import Delta, Reply, Request, Usage
 from openstrawberry.engine.drive import Sampling, Setting, drive
-from openstrawberry.engine.events import Event, Judged, Streamed, TraceStarted, TurnEnded, TurnStarted
+from openstrawberry.engine.events import Event, Judged, Streamed, TraceStarted, TurnEnded, TurnLost, TurnStarted
 from openstrawberry.errors import OutputError, ProviderError, SetupError
 from openstrawberry.models.providers.scripted import ScriptedModel
 from openstrawberry.models.replies import Recorded
@@ -92,6 +92,40 @@ def test_events_tell_the_whole_story_in_order() -> None:
     said = [event.delta for event in heard if isinstance(event, Streamed)]
     assert "".join(delta.text for delta in said).endswith("<final_answer>3</final_answer>")
     assert all(isinstance(delta, Delta) for delta in said)
+
+
+def test_every_call_that_begins_has_a_reply_or_is_told_to_be_lost() -> None:
+    class Race(Strategy):
+        name = "race"
+
+        def ask(self, task: Task, text: str) -> Steps[Any]:
+            return (yield Ask(task.user(text)))
+
+        def solve(self, task: Task) -> Steps[Answer]:
+            group = together(*(self.ask(task, text) for text in ("waits", "fails", "answers")))
+            while True:
+                try:
+                    _, node = yield group
+                except ProviderError:
+                    continue
+                return Answer("3", node)
+
+    async def racing(request: Request) -> Reply:
+        text = request.messages[-1].content
+        if text == "waits":
+            await asyncio.Event().wait()
+        if text == "fails":
+            raise ProviderError("down", provider="scripted", kind="server")
+        return Reply(content=text, finish_reason="stop", model="m")
+
+    heard: list[Event] = []
+    trace = asyncio.run(asyncio.wait_for(drive(setting(racing, Race(), emit=heard.append), PROBLEM), 10))
+    assert trace.answer == "3"
+    began = {event.node.content: event for event in heard if isinstance(event, TurnStarted)}
+    (ended,) = (event for event in heard if isinstance(event, TurnEnded))
+    lost = {event.ask for event in heard if isinstance(event, TurnLost)}
+    assert lost == {began["waits"].ask, began["fails"].ask}
+    assert (ended.ask, ended.node.key) == (began["answers"].ask, began["answers"].key)
 
 
 def test_until_something_has_worked_a_failure_ends_the_command() -> None:

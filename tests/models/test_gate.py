@@ -8,7 +8,7 @@ import pytest
 
 from openstrawberry.chat import Message, Reply, Request, Usage
 from openstrawberry.errors import ErrorKind, ProviderError
-from openstrawberry.models.gate import Gate, Pace
+from openstrawberry.models.gate import LATEST, Gate, Pace
 from openstrawberry.models.limits import Limited
 from openstrawberry.models.providers.scripted import ScriptedModel
 from openstrawberry.models.retry import Retrying, RetryPolicy
@@ -321,6 +321,19 @@ def test_one_slow_reply_holds_nobody_up() -> None:
         return len(provider.sent), now()
 
     assert virtually(work) == (50, 50)
+
+
+def test_the_latencies_of_the_latest_replies_are_counted_from_their_sending() -> None:
+    async def work() -> list[float]:
+        mine = gate(ceiling=1)
+        model = Limited(ScriptedModel(answer=Provider(latency=3)), mine)
+        await asyncio.gather(model.complete(REQUEST), model.complete(REQUEST))  # the second waits for the first
+        fast = Limited(ScriptedModel(answer=Provider(latency=1)), mine)
+        for _ in range(LATEST - 1):
+            await fast.complete(REQUEST)
+        return list(mine.latencies)
+
+    assert virtually(work) == [3.0, *[1.0] * (LATEST - 1)]
 
 
 def test_whoever_gives_up_leaves_no_slot_and_no_place_in_the_queue_taken() -> None:

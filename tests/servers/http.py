@@ -30,7 +30,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One response: `body` at once, or `chunks` streamed, each after `pause` seconds.
+    """One response: `body` at once, or `chunks` streamed, each after `pause` seconds and once `release` lets it go.
 
     `fault`: `reset` drops the connection before the headers, `cut` drops it after the last chunk without an end, `hang`
     never answers, `stall` never ends.
@@ -41,6 +41,7 @@ class Answer:
     body: bytes = b""
     chunks: tuple[bytes, ...] | None = None
     pause: float = 0.0
+    release: Callable[[], Awaitable[object]] | None = None
     latency: float = 0.0
     fault: Literal["", "reset", "cut", "hang", "stall"] = ""
 
@@ -149,6 +150,8 @@ async def _write(answer: Answer, writer: asyncio.StreamWriter) -> bool:
     for chunk in answer.chunks or ():
         if answer.pause:
             await asyncio.sleep(answer.pause)
+        if answer.release is not None:
+            await answer.release()
         writer.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
         await writer.drain()
     if answer.fault == "stall":

@@ -5,29 +5,15 @@ import itertools
 import pytest
 
 from openstrawberry.chat import Reply
-from openstrawberry.engine.stepper import Stepper
 from openstrawberry.errors import SetupError
 from openstrawberry.prompts import PromptSet, load_prompts
 from openstrawberry.strategies.catalogue import open_strategy
-from openstrawberry.strategies.strategy import Answer, Ask, Strategy, Task
+from openstrawberry.strategies.strategy import Task
 from openstrawberry.strategies.strawberry import Strawberry
 from tests.making import PROBLEM
+from tests.strategies.playing import play, scripted
 
 FULL, BRIEF = load_prompts("strawberry", "full"), load_prompts("strawberry", "brief")
-
-
-def play(strategy: Strategy, task: Task, replies: list[str], finish: str = "stop") -> Answer:
-    """Answers with `replies` in order; the last one for ever."""
-    stepper = Stepper(strategy.solve(task))
-    asked = 0
-    while not stepper.done:
-        ((ticket, action),) = stepper.open.items()
-        assert isinstance(action, Ask)
-        content = replies[min(asked, len(replies) - 1)]
-        asked += 1
-        reply = Reply(content=content, finish_reason=finish)
-        stepper.send(ticket, task.tree.add("assistant", content, action.node, reply=reply))
-    return stepper.result
 
 
 def users(task: Task) -> list[str]:
@@ -36,14 +22,14 @@ def users(task: Task) -> list[str]:
 
 def test_an_answer_ends_the_game_asked_for_or_not() -> None:
     task = Task(PROBLEM, BRIEF)
-    answer = play(Strawberry(), task, ["s is not r.", "t is not r.", "<final_answer>3</final_answer>"])
+    answer = play(Strawberry(), task, scripted(["s is not r.", "t is not r.", "<final_answer>3</final_answer>"]))
     assert (answer.text, answer.stop) == ("3", "final_answer")
     assert len(users(task)) == 3
 
 
 def test_the_first_turn_asks_for_a_representation_in_the_full_set() -> None:
     task = Task(PROBLEM, FULL)
-    play(Strawberry(max_turns=1), task, ["…"])
+    play(Strawberry(max_turns=1), task, scripted(["…"]))
     (first,) = users(task)
     assert PROBLEM.question in first
     assert "<representation>" in first
@@ -52,7 +38,7 @@ def test_the_first_turn_asks_for_a_representation_in_the_full_set() -> None:
 
 def test_the_schedule_decides_in_its_stated_order() -> None:
     task = Task(PROBLEM, FULL)
-    play(Strawberry(max_turns=47), task, ["hm"])
+    play(Strawberry(max_turns=47), task, scripted(["hm"]))
     turns = users(task)
     kinds = {
         5: "sure",
@@ -75,7 +61,7 @@ def test_the_schedule_decides_in_its_stated_order() -> None:
 def test_between_scheduled_turns_the_prompts_are_random_but_repeatable() -> None:
     first, again, other = Task(PROBLEM, FULL), Task(PROBLEM, FULL), Task(PROBLEM, FULL, sample=1)
     for task in (first, again, other):
-        play(Strawberry(max_turns=30), task, ["hm"])
+        play(Strawberry(max_turns=30), task, scripted(["hm"]))
     assert users(first) == users(again)
     assert users(first) != users(other)
     assert len(set(users(first))) > 10
@@ -88,7 +74,7 @@ def test_the_system_prompt_varies_between_problems_and_is_one_for_all_samples_of
         mine = set()
         for sample in range(4):
             task = Task(problem, FULL, sample=sample)
-            play(Strawberry(max_turns=12), task, ["hm"])
+            play(Strawberry(max_turns=12), task, scripted(["hm"]))
             mine.update(node.content for node in task.tree.nodes if node.role == "system")
         assert len(mine) == 1
         systems.update(mine)
@@ -97,11 +83,11 @@ def test_the_system_prompt_varies_between_problems_and_is_one_for_all_samples_of
 
 def test_the_final_request_moves_with_final_every_and_can_be_off() -> None:
     task = Task(PROBLEM, BRIEF)
-    play(Strawberry(max_turns=13, final_every=4), task, ["hm"])
+    play(Strawberry(max_turns=13, final_every=4), task, scripted(["hm"]))
     finals = [turn for turn, text in enumerate(users(task)) if text in BRIEF.pool("final")]
     assert finals == [4, 8, 12]
     task = Task(PROBLEM, BRIEF)
-    play(Strawberry(max_turns=30, final_every=0), task, ["hm"])
+    play(Strawberry(max_turns=30, final_every=0), task, scripted(["hm"]))
     assert not set(users(task)) & set(BRIEF.pool("final"))
 
 
@@ -113,7 +99,7 @@ def test_the_temperature_climbs_and_stops_at_its_top_unless_it_is_fixed() -> Non
 
 def test_a_conversation_only_grows() -> None:
     task = Task(PROBLEM, FULL)
-    play(Strawberry(max_turns=20), task, ["one", "two", "three"])
+    play(Strawberry(max_turns=20), task, scripted(["one", "two", "three"]))
     replies = [node for node in task.tree.nodes if node.role == "assistant"]
     for before, after in itertools.pairwise(replies):
         assert after.messages[: len(before.messages)] == before.messages
@@ -136,20 +122,21 @@ def test_a_conversation_only_grows() -> None:
 )
 def test_no_reply_makes_it_raise_or_pass_its_cap(text: str) -> None:
     task = Task(PROBLEM, FULL)
-    answer = play(Strawberry(max_turns=25), task, [text])
+    answer = play(Strawberry(max_turns=25), task, scripted([text]))
     assert answer.stop in ("max_turns", "final_answer")
     assert len(users(task)) <= 25
 
 
 def test_a_refusal_is_not_an_attempt() -> None:
-    assert play(Strawberry(), Task(PROBLEM, BRIEF), ["I cannot."], finish="filter").stop == "refused"
+    refusal = Reply(content="I cannot.", finish_reason="filter")
+    assert play(Strawberry(), Task(PROBLEM, BRIEF), scripted([refusal])).stop == "refused"
 
 
 @pytest.mark.parametrize("schedule", [[{"evry": 5}], ["sure"], 5, None, {"every": "five", "pool": "sure"}])
 def test_a_rule_that_cannot_be_read_is_one_sentence(schedule: object) -> None:
     broken = PromptSet("mine", {**BRIEF.entries, "schedule": schedule})
     with pytest.raises(SetupError, match=r"write it as \{every: 5, pool: sure\}"):
-        play(Strawberry(), Task(PROBLEM, broken), ["hm"])
+        play(Strawberry(), Task(PROBLEM, broken), scripted(["hm"]))
 
 
 def test_options_are_checked_by_name_and_value() -> None:
@@ -163,8 +150,9 @@ def test_options_are_checked_by_name_and_value() -> None:
 
 def test_replies_that_are_cut_again_and_again_end_a_lost_game() -> None:
     task = Task(PROBLEM, BRIEF)
-    answer = play(Strawberry(max_turns=50), task, ["1 and 2 and 3 and"], finish="length")
+    cut = Reply(content="1 and 2 and 3 and", finish_reason="length")
+    answer = play(Strawberry(max_turns=50), task, scripted([cut]))
     assert (answer.text, answer.stop) == ("", "truncated")
     assert len(users(task)) == 3
-    whole = play(Strawberry(max_turns=50), Task(PROBLEM, BRIEF), ["1 and 2 and 3 and"])
+    whole = play(Strawberry(max_turns=50), Task(PROBLEM, BRIEF), scripted(["1 and 2 and 3 and"]))
     assert whole.stop == "max_turns"

@@ -1,7 +1,7 @@
 """Events become lanes of blocks; several calls of one trace at a time are told apart; votes are counted."""
 
 from openstrawberry.chat import Delta, Reply, Usage
-from openstrawberry.engine.events import Streamed, TraceStarted, TurnEnded, TurnStarted
+from openstrawberry.engine.events import Streamed, TraceStarted, TurnEnded, TurnLost, TurnStarted
 from openstrawberry.trace import Trace, Tree
 from openstrawberry.ui.transcript import Transcript, Votes, spread, totals, winner
 from tests.making import make_trace
@@ -36,6 +36,17 @@ def test_a_stream_that_broke_off_begins_anew() -> None:
     for delta in (Delta("half of it"), Delta("", "restart"), Delta("whole")):
         heard.hear(Streamed("t", delta, 1))
     assert heard.copy()[0].blocks[0].text == "whole"
+
+
+def test_a_call_without_a_reply_leaves_no_block_that_thinks_for_ever() -> None:
+    heard, tree = Transcript(), Tree()
+    root = tree.add("user", "q", None)
+    heard.hear(TraceStarted("t", "q", 0))
+    for ask in (1, 2):
+        heard.hear(TurnStarted("t", root, "solver", ask))
+    heard.hear(Streamed("t", Delta("half of it"), 1))
+    heard.hear(TurnLost("t", 1))
+    assert [block.ask for block in heard.copy()[0].blocks] == [2]
 
 
 def test_a_copy_does_not_grow() -> None:

@@ -73,12 +73,14 @@ def command(
     if dry:
         show_plan(config, asked, as_json)
         return
-    view = AskView(Console(), streaming=sys.stdout.isatty())
+    view = AskView(Console())
     try:
         trace, kept = _ask(config, Settings.load(), asked, known, view, as_json)
     except KeyboardInterrupt:
         where = config.out or config.home
         raise Interrupted(f"Interrupted; what was said is kept in {where}. Ask again to start afresh.") from None
+    finally:
+        view.stop()
     if as_json:
         print(trace.to_line())
     else:
@@ -137,7 +139,6 @@ def _ask(
             trace = loop.run(asking.run(turns))
             while pausing and trace.stop == "max_turns" and turns and _go_on():
                 turns += PAUSE_EVERY
-                view.again()
                 trace = loop.run(asking.run(turns))
             return trace, asking.path
         finally:

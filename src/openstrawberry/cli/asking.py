@@ -1,65 +1,57 @@
-"""How one question looks while it is asked: each step as it happens, with its title and time."""
+"""How one question looks while it is asked: each step as it is written, with its title and time, and the verdict."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from openstrawberry.cli.bottom import Bottom
+from openstrawberry.cli.notices import Notices
 from openstrawberry.cli.render import MARKS, clean, dollars
-from openstrawberry.engine.events import Event, Streamed, TurnEnded, TurnStarted
-from openstrawberry.trace import Node, Trace, title_of
+from openstrawberry.cli.steps import INDENT, Steps
+from openstrawberry.engine.events import Event, Retried, TraceEnded, TraceStarted, TurnEvent, TurnStarted, Warned
+from openstrawberry.trace import Trace
 from openstrawberry.wording import counted
 
 
 class AskView:
-    """Streams one trace as it happens: each step with its title and time."""
+    """Shows one trace as it happens. `clock` gives seconds.
 
-    def __init__(self, console: Console, streaming: bool) -> None:
+    At the bottom of a terminal stand the line that is being written and how long the step has taken so far. A trace
+    that is continued begins once more, and what was shown of it is not shown a second time.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self.console = console
-        self.streaming = streaming
-        self.shown = 0
-        self.turn = 0
-        self.open_line = False
-        self.began = time.monotonic()
+        self._clock = clock
+        self._steps = Steps(console)
+        self._notices = Notices(console, clock)
+        self._bottom = Bottom(console, self._writing, transient=True)
+        self._began = self._asked = clock()
 
-    def again(self) -> None:
-        """The trace is continued: its first turns are replayed and not shown a second time."""
-        self.turn = 0
+    @property
+    def streaming(self) -> bool:
+        """Whether it wants to hear replies while they are written."""
+        return self.console.is_terminal
 
     def hear(self, event: Event) -> None:
         """Shows one event."""
-        if isinstance(event, TurnStarted):
-            self.turn += 1
-            if self.turn > self.shown:
-                asked = event.node.content.strip().splitlines()
-                who = "" if event.role == "solver" else f"{event.role}: "
-                self.console.print(Text(f"{self.turn:>3}  {who}{clean(asked[-1])[:100] if asked else ''}", style="dim"))
-        elif isinstance(event, Streamed) and self.turn > self.shown and self.streaming:
-            self._delta(event.delta.channel, event.delta.text)
-        elif isinstance(event, TurnEnded) and self.turn > self.shown:
-            self.shown = self.turn
-            self._end(event.node)
+        if isinstance(event, TurnEvent):
+            if isinstance(event, TurnStarted):
+                self._asked = self._clock()
+            self._steps.hear(event)
+        elif isinstance(event, TraceStarted):
+            self._bottom.start()
+        elif isinstance(event, TraceEnded):
+            self.stop()
+        elif isinstance(event, Retried | Warned):
+            self._notices.hear(event)
 
-    def _delta(self, channel: str, text: str) -> None:
-        if channel not in ("content", "reasoning"):
-            self.console.print("\n     (interrupted, asking again)", style="yellow", highlight=False)
-            return
-        if not self.open_line:
-            self.console.print("     ", end="")
-            self.open_line = True
-        style = "dim italic" if channel == "reasoning" else ""
-        self.console.print(Text(clean(text).replace("\n", "\n     "), style=style), end="", soft_wrap=True)
-
-    def _end(self, node: Node) -> None:
-        if not self.streaming:
-            self.console.print(Text("     " + clean(node.content).strip().replace("\n", "\n     ")), soft_wrap=True)
-        elif self.open_line:
-            self.console.print()
-        self.open_line = False
-        seconds = node.reply.latency_s if node.reply else 0.0
-        title = f"{clean(title_of(node.content))} · " if "<turn_title" in node.content else ""
-        self.console.print(Text(f"     {title}{seconds:.2f} s", style="cyan"))
+    def stop(self) -> None:
+        """Takes the live display down."""
+        self._bottom.stop()
 
     def verdict(self, trace: Trace, kept: Path) -> None:
         """How it ended, and where it is kept; a run without any reply is not kept."""
@@ -90,7 +82,13 @@ class AskView:
             Text.assemble((f"\n{mark} {clean(trace.answer)}".rstrip(), style), (f"  ({clean(checked)})", "dim"))
         )
         self.console.print(
-            Text(" · ".join([counted(trace.turns, "turn"), f"{time.monotonic() - self.began:.1f} s", *known]), "dim")
+            Text(" · ".join([counted(trace.turns, "turn"), f"{self._clock() - self._began:.1f} s", *known]), "dim")
         )
         if kept.exists():
             self.console.print(Text(f"kept in {kept}", "dim"), soft_wrap=True)
+
+    def _writing(self) -> RenderableType:
+        """What is being written, and for how long."""
+        seconds = Text(f"{INDENT}{self._clock() - self._asked:.1f} s", style="cyan")
+        line = self._steps.line
+        return Group(line, seconds) if line else Group(seconds)

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from openstrawberry.bootstrap.events import LoopEvent, Reported, RoundEnded, StageStarted
+from openstrawberry.cli.bottom import REDRAWS, drawable
 from openstrawberry.cli.document import show_document
 from openstrawberry.engine.events import TraceEnded
 from openstrawberry.training.progress import Notice, Step
@@ -51,6 +52,7 @@ class TextLoop:
             TimeRemainingColumn(),
             console=console,
             transient=True,
+            refresh_per_second=REDRAWS,
         )
         self.task = self.bar.add_task("", total=None)
         self.stage: StageStarted | None = None
@@ -72,7 +74,7 @@ class TextLoop:
             soft_wrap=True,
         )
         self.console.print(Text(f"everything is kept in {loop.out}", style="dim"), soft_wrap=True)
-        if self.console.is_terminal:
+        if drawable(self.console):
             self.bar.start()
 
     def hear(self, event: LoopEvent) -> None:

@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.text import Text
 
 from openstrawberry.cli.document import show_document
-from openstrawberry.cli.live import JsonView, RunView, TextView
+from openstrawberry.cli.jsonview import JsonView
+from openstrawberry.cli.live import RunView, TextView
 from openstrawberry.cli.render import clean, json_line
-from openstrawberry.engine.events import Event
 from openstrawberry.evaluation.evaluate import EvalEvent, RowEnded, RowStarted
 from openstrawberry.evaluation.report import REPORT, Report
 from openstrawberry.evaluation.story import share, tell
@@ -65,7 +65,7 @@ class EvalView:
             self._console.print()
             title = f"{event.number} of {event.of}  {clean(event.entry.name)}"
             self._console.print(Text(title, style="bold"), soft_wrap=True)
-            self._view = _Quiet(self._console, watch=False)
+            self._view = TextView(self._console, brief=True)
         self._view.start(event.run)
 
     def _row_ended(self, event: RowEnded) -> None:
@@ -81,12 +81,3 @@ class EvalView:
         asked = counted(summary.replies_asked, "reply", "replies")
         made = f"{counted(summary.made, 'trace')} made now, {asked}{replayed}, {summary.seconds:.1f} s"
         self._console.print(Text(f"  right {share(event.row.overall.accuracy)} · {made}"), soft_wrap=True)
-
-
-class _Quiet(TextView):
-    """A run without the steps of its first trace and without a line per problem: a row is one among several."""
-
-    def hear(self, event: Event) -> None:
-        """Shows one event."""
-        self.seen_any, self.lines = True, False
-        super().hear(event)

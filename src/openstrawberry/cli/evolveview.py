@@ -1,7 +1,6 @@
 """How an evolution looks while it goes on: a line per new problem, a bar, and what was eliminated and why."""
 
 import shlex
-import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -9,6 +8,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from openstrawberry.cli.bottom import REDRAWS, drawable
+from openstrawberry.cli.notices import Notices
 from openstrawberry.cli.render import clean, cost_of, json_line, shorten
 from openstrawberry.engine.events import Retried
 from openstrawberry.evolve.book import Candidate
@@ -40,7 +41,7 @@ class EvolveView:
         )
         self._bar = self._progress.add_task("problems")
         self._live: Live | None = None
-        self._said: dict[str, float] = {}
+        self._notices = Notices(self._console)
         self._kept = 0
         self._lines = True
 
@@ -72,8 +73,8 @@ class EvolveView:
         if evolution.directory.resumed:
             self._say(Text(f"Going on with {config.file}: {before:,} of {total * config.rounds:,} are done."))
         self._progress.update(self._bar, total=total * config.rounds, completed=before)
-        if self._console.is_terminal:
-            self._live = Live(self._progress, console=self._console, refresh_per_second=8)
+        if drawable(self._console):
+            self._live = Live(self._progress, console=self._console, refresh_per_second=REDRAWS)
             self._live.start()
 
     def hear(self, event: EvolveEvent) -> None:
@@ -82,7 +83,7 @@ class EvolveView:
             if isinstance(event, Done):
                 _tell(event)
         elif isinstance(event, Retried):
-            self._retried(event)
+            self._notices.hear(event)
         else:
             candidate = event.candidate
             self._kept += candidate.kept
@@ -134,13 +135,6 @@ class EvolveView:
 
     def _say(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True)
-
-    def _retried(self, event: Retried) -> None:
-        """Says each kind of trouble once a minute: a hundred problems meet the same rate limit."""
-        now = time.monotonic()
-        if now - self._said.get(event.error.kind, -60.0) >= 60.0:
-            self._said[event.error.kind] = now
-            self._say(Text(f"{clean(str(event.error))} Asking again in {event.wait:.1f} s.", style="yellow"))
 
 
 def show_preview(config: "Evolving", found: "Preview", json: bool) -> None:

@@ -64,7 +64,8 @@ def command(
     config: o.Config = None,
     dry_run: o.DryRun = None,
     watch: Annotated[
-        bool | None, typer.Option("--watch/--no-watch", help="Show the steps of one trace after the other.")
+        bool | None,
+        typer.Option("--watch/--no-watch", help="Show the steps of one trace after the other, as they are written."),
     ] = None,
     json: o.Json = None,
 ) -> None:
@@ -99,7 +100,7 @@ def run_command(flags: dict[str, Any], json: bool, watch: bool) -> None:
 
     config = _config(flags)
     view = open_view(json=json, watch=watch)
-    run = Run(config, Settings.load(), emit=view.hear)
+    run = Run(config, Settings.load(), emit=view.hear, stream=view.streaming)
     try:
         summary = asyncio.run(_run(run, view))
     except KeyboardInterrupt:

@@ -41,8 +41,8 @@ def dollars(value: float) -> str:
     return f"{'-' if value < 0 else ''}${abs(value):,.{2 if abs(value) >= 1 else 4}f}" if value else "$0"
 
 
-def show_summary(console: Console, summary: "Summary") -> None:
-    """How many were right, what it took, where it is."""
+def show_summary(console: Console, summary: "Summary", slowest: str = "") -> None:
+    """How many were right, what it took, where it is; `slowest` is who was, where several models replied."""
     judged = sum(summary.statuses.get(status, 0) for status in MARKS)
     right = summary.statuses.get("correct", 0) - summary.hinted
     low, high = wilson(right, judged)
@@ -77,6 +77,7 @@ def show_summary(console: Console, summary: "Summary") -> None:
             f"({counted(summary.replies_asked, 'reply', 'replies')}{replayed})",
         )
     )
+    rows += [("slowest", slowest)] if slowest else []
     if summary.saved_traces >= 0:
         saved = f"{counted(summary.saved_traces, 'trace')}, about {counted(summary.saved_calls, 'call')}"
         rows.append(("saved", f"{saved}: their problems were decided without them"))

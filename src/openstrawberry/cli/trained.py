@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from openstrawberry.cli.bottom import REDRAWS, drawable
 from openstrawberry.cli.render import clean
 from openstrawberry.training.progress import Grade, Notice, Probed, Share, Step
 from openstrawberry.training.progress import Progress as Told
@@ -57,6 +58,7 @@ class TextTraining:
             TimeRemainingColumn(),
             console=console,
             transient=True,
+            refresh_per_second=REDRAWS,
         )
         self.task = self.bar.add_task("training", total=None)
         self.said = 0.0
@@ -86,7 +88,7 @@ class TextTraining:
             ),
             soft_wrap=True,
         )
-        if self.console.is_terminal:
+        if drawable(self.console):
             self.bar.start()
 
     def hear(self, told: Told) -> None:
@@ -104,7 +106,7 @@ class TextTraining:
         logps = "" if step.chosen != step.chosen else f" · chosen {step.chosen:.1f}, rejected {step.rejected:.1f} nats"
         self.bar.update(self.task, completed=step.step, total=step.steps, description=f"loss {step.loss:.3f}{logps}")
         due = time.monotonic() - self.said > EVERY_S or step.step in (1, step.steps)
-        if not self.console.is_terminal and due:
+        if not drawable(self.console) and due:
             self.said = time.monotonic()
             line = f"  step {step.step:>5} of {step.steps}  loss {step.loss:.3f}{logps}  {step.eta_s:.0f} s left"
             self.console.print(line, soft_wrap=True)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from openstrawberry.chat import Request
-from openstrawberry.engine.events import Emit, Judged, Streamed, TraceStarted, TurnEnded, TurnStarted, ignore
+from openstrawberry.engine.events import Emit, Judged, Streamed, TraceStarted, TurnEnded, TurnLost, TurnStarted, ignore
 from openstrawberry.engine.slots import Slots
 from openstrawberry.engine.stepper import Leaf, Place, Stepper
 from openstrawberry.errors import ProviderError, SetupError, StrawberryError
@@ -194,12 +194,14 @@ class _Drive:
         setting, model = self.setting, self.setting.model(ask.role)
         request = self._request(ticket, ask)
         del self.requests[ticket]
-        setting.emit(TurnStarted(self.id, ask.node, ask.role, ticket))
+        setting.emit(TurnStarted(self.id, ask.node, ask.role, ticket, request.key))
         listen = (lambda delta: setting.emit(Streamed(self.id, delta, ticket))) if setting.stream else None
         try:
             reply = await model.complete(request, listen)
-        except ProviderError as error:
-            self._unless_proven(error, model)
+        except BaseException as error:
+            setting.emit(TurnLost(self.id, ticket))
+            if isinstance(error, ProviderError):
+                self._unless_proven(error, model)
             raise
         if ask.logprobs and reply.logprobs is None and reply.content:
             raise no_logprobs(model.spec)

@@ -21,12 +21,16 @@ class TraceStarted:
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """A model is asked; `node` is what it is asked after, `ask` tells the calls of a trace apart."""
+    """A model is asked; `node` is what it is asked after, `ask` tells the calls of a trace apart.
+
+    `key` is the place of the reply in the reply record: the same when a continuation replays it.
+    """
 
     trace_id: str
     node: Node
     role: AskRole
     ask: int = 0
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,14 @@ class TurnEnded:
 
     trace_id: str
     node: Node
+    ask: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLost:
+    """No reply will come: the call failed for good, or nobody wants it any more."""
+
+    trace_id: str
     ask: int = 0
 
 
@@ -92,7 +104,8 @@ class TraceEnded:
     trace: Trace
 
 
-Event = TraceStarted | TurnStarted | Streamed | TurnEnded | Retried | Batched | Judged | Warned | TraceEnded
+TurnEvent = TurnStarted | Streamed | TurnEnded | TurnLost
+Event = TraceStarted | TurnEvent | Retried | Batched | Judged | Warned | TraceEnded
 Emit = Callable[[Event], None]
 
 

@@ -2,11 +2,11 @@
 
 import shlex
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from openstrawberry.config import Effort, RunConfig
+from openstrawberry.config import CommonConfig, RunConfig
 from openstrawberry.evaluation.methods import Entry
 from openstrawberry.store.run import digest_of
 
@@ -19,20 +19,17 @@ _FREE = {"out", "home", "concurrency", "requests_per_minute", "tokens_per_minute
 _FLAGS = {"models": "model", "methods": "method"}
 
 
-class Evaluation(BaseModel):
+class Evaluation(CommonConfig):
     """Settings of one evaluation: every model with every method on the same problems with the same seeds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    models: list[str] = []
-    methods: list[str] = []
+    models: list[str] = Field(default_factory=list)
+    methods: list[str] = Field(default_factory=list)
     critic_model: str | None = None
     judge_model: str | None = None
     prm: str | None = None
     """The process reward model of the methods that score steps, as prm:PATH."""
     problems: str = DEFAULT_PROBLEMS
     samples: int = Field(default=1, ge=1, le=10_000)
-    limit: int | None = Field(default=None, ge=1, le=2**62)
     k: list[int] | None = None
     """k of pass@k and maj@k; unset: 2, 4, 8 ... up to the number of samples, and that number."""
     against: str | None = None
@@ -42,28 +39,8 @@ class Evaluation(BaseModel):
     """An earlier report.json, or the folder it is in."""
     out: Path | None = None
     home: Path = Path("evals")
-    concurrency: int = Field(default=64, ge=1, le=4096)
-    requests_per_minute: float | None = Field(default=None, ge=1, le=1e9)
-    tokens_per_minute: float | None = Field(default=None, ge=1, le=1e12)
-    max_turns: int | None = Field(default=None, ge=1, le=1_000_000)
     final_every: int | None = Field(default=None, ge=0, le=1_000_000)
-    temperature: float | None = Field(default=None, ge=0, le=5)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
-    reasoning: Effort | None = None
-    seed: int = Field(default=0, ge=-(2**62), le=2**62)
-    prompts: Path | None = None
-    prompt_set: str | None = None
     verifier: str | None = None
-    question_column: str | None = None
-    answer_column: str | None = None
-    skip_bad_rows: bool = False
-    timeout: float | None = Field(default=None, gt=0)
-    attempts: int = Field(default=8, ge=1, le=1000)
-    num_ctx: int | None = Field(default=None, ge=1)
-    keep_alive: str | None = None
-    cache_ttl: Literal["5m", "1h"] | None = None
-    prices: Path | None = None
     budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     budget_tokens: int | None = Field(default=None, ge=1, le=2**62)
     """Caps on all rows together, over every command that works on the folder."""
@@ -93,14 +70,14 @@ class Evaluation(BaseModel):
     @property
     def command(self) -> str:
         """The whole command that this stands for: every setting that is not the default."""
-        words = ["strawberry", "eval"]
-        for name, field in type(self).model_fields.items():
+        words, fields = ["strawberry", "eval"], type(self).model_fields
+        for name in dict.fromkeys([*type(self).__annotations__, *fields]):  # its own first
             value, flag = getattr(self, name), f"--{_FLAGS.get(name, name).replace('_', '-')}"
             if value is True:
                 words.append(flag)
             elif isinstance(value, list):
                 words += [word for each in value for word in (flag, str(each))]
-            elif value not in (None, False) and (value != field.default or name == "problems"):
+            elif value not in (None, False) and (value != fields[name].default or name == "problems"):
                 words += [flag, str(value)]
         return shlex.join(words)
 

@@ -2,11 +2,11 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-from openstrawberry.config import RunConfig
+from openstrawberry.config import CommonConfig, RunConfig
 from openstrawberry.evolve.generators import STEPS
 from openstrawberry.evolve.operators import OPERATORS, Operator
 from openstrawberry.registry import unknown
@@ -18,16 +18,13 @@ _FREE = {"problems", "question_column", "answer_column", "skip_bad_rows", "limit
          "budget_usd", "budget_tokens", "model", "solver_model", "target_model", "prompts"}  # fmt: skip
 
 
-class Evolving(BaseModel):
+class Evolving(CommonConfig):
     """Settings of one evolution.
 
     `model` writes the new problems; it also solves them and is the target whose difficulty is measured, unless
     `solver_model` and `target_model` name others. None means: the model's or the strategy's own default.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    problems: str = "builtin:demo"
     model: str = "berry"
     solver_model: str | None = None
     target_model: str | None = None
@@ -43,30 +40,10 @@ class Evolving(BaseModel):
     strategy: str | None = None
     """How the target tries; unset: the step game where it is berry, else a chain of thought."""
     near: float = Field(default=0.9, gt=0, le=1)
-    limit: int | None = Field(default=None, ge=1, le=2**62)
     out: Path | None = None
-    concurrency: int = Field(default=64, ge=1, le=4096)
-    requests_per_minute: float | None = Field(default=None, ge=1, le=1e9)
-    tokens_per_minute: float | None = Field(default=None, ge=1, le=1e12)
-    max_turns: int | None = Field(default=None, ge=1, le=1_000_000)
     temperature: float | None = Field(default=None, gt=0, le=5)
     """Never 0: solvers that draw the same would agree with themselves."""
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
-    reasoning: str | None = None
-    seed: int = Field(default=0, ge=-(2**62), le=2**62)
     set: dict[str, Any] = Field(default_factory=dict)
-    prompts: Path | None = None
-    prompt_set: str | None = None
-    question_column: str | None = None
-    answer_column: str | None = None
-    skip_bad_rows: bool = False
-    timeout: float | None = Field(default=None, gt=0)
-    attempts: int = Field(default=8, ge=1, le=1000)
-    num_ctx: int | None = Field(default=None, ge=1)
-    keep_alive: str | None = None
-    cache_ttl: Literal["5m", "1h"] | None = None
-    prices: Path | None = None
     budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     budget_tokens: int | None = Field(default=None, ge=1, le=2**62)
 

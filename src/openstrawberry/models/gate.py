@@ -10,6 +10,7 @@ millisecond. There is no other cool-down. When a day's allowance is used up, not
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from openstrawberry.models.buckets import Bucket, TokenGuess, real_costs
 from openstrawberry.models.headers import HOUR, MINUTE, limits_told
 
 ROUNDS = 32  # of clean replies that grow the slots from nothing to the ceiling
+LATEST = 200  # replies whose latencies are kept
 _BUSY = ("rate_limit", "overloaded")
 
 
@@ -47,7 +49,7 @@ class Permit:
 
 
 class Gate:
-    """Lets requests to one model under one key pass.
+    """Lets requests to one model under one key pass. `latencies`: seconds that the latest replies took.
 
     Args:
         provider: its name in specs.
@@ -70,6 +72,7 @@ class Gate:
     ) -> None:
         self.provider = provider
         self.slots = float(ceiling)
+        self.latencies: deque[float] = deque(maxlen=LATEST)
         self._ceiling = float(ceiling)
         self._patience = patience
         self._clock = clock
@@ -126,6 +129,7 @@ class Gate:
     def answered(self, permit: Permit, usage: Usage) -> float:
         """A whole reply has come. Returns the seconds since it was sent."""
         latency = self._clock() - permit.sent
+        self.latencies.append(latency)
         self._latency += 0.1 * (latency - self._latency)
         self._guess.learn(permit.characters, usage)
         if permit.number >= self._cut:

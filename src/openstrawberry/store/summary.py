@@ -21,8 +21,9 @@ class Summary:
 
     `cost_usd` is what all recorded replies cost, -1 where that is unknown of one of them: then `unpriced` says of how
     many, and `priced_usd` what the others cost. `open_usd`: what calls whose end nobody knows may have cost besides,
-    where a budget counts them. `cache_saved_usd`: how much dearer it had been without the prompt cache. `stopped`: why
-    the run drew nothing more, such as a budget that is used up.
+    where a budget counts them. `cache_saved_usd`: how much dearer it had been without the prompt cache. `latency_s`:
+    median seconds of the latest replies to this command, by model. `stopped`: why the run drew nothing more, such as a
+    budget that is used up.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Summary:
     unpriced: int = 0
     open_usd: float = 0.0
     cache_saved_usd: float = 0.0
+    latency_s: dict[str, float] = field(default_factory=dict)
     stopped: str = ""
 
     @property

@@ -29,11 +29,9 @@ from openstrawberry.strategies.strategy import Answer, Steps, Task, attempt, gat
 from openstrawberry.strategies.values import JUDGED, WORDS, judged, replies, rewarded
 from openstrawberry.trace import Node
 from openstrawberry.verifiers.ballot import ballot
+from openstrawberry.wording import as_written
 
-Early = Annotated[
-    Literal["off", "decided", "confident"],
-    BeforeValidator(lambda value: "off" if value is False else value),  # as YAML reads a bare `off`
-]
+Early = Annotated[Literal["off", "decided", "confident"], BeforeValidator(as_written)]
 
 
 class Vote(Over):

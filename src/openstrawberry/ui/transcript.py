@@ -9,7 +9,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from openstrawberry.engine.events import Event, Retried, Streamed, TraceEnded, TraceStarted, TurnEnded, TurnStarted
+from openstrawberry.engine.events import (
+    Event,
+    Retried,
+    Streamed,
+    TraceEnded,
+    TraceStarted,
+    TurnEnded,
+    TurnLost,
+    TurnStarted,
+)
 from openstrawberry.evaluation.voting import ballot
 from openstrawberry.strategies.strategy import AskRole
 from openstrawberry.trace import Node, Trace, turn_of
@@ -90,6 +99,8 @@ class Transcript:
         elif isinstance(event, TurnEnded):
             self._block(event.trace_id, event.ask).node = event.node
             self.trouble = ""
+        elif isinstance(event, TurnLost):
+            self.lanes[event.trace_id].blocks.remove(self._block(event.trace_id, event.ask))
         elif isinstance(event, Retried):
             self.trouble = f"{event.error} Asking again in {event.wait:.0f} s."
         elif isinstance(event, TraceEnded):
