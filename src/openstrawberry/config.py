@@ -54,6 +54,9 @@ class CommonConfig(BaseModel):
     keep_alive: str | None = None
     cache_ttl: Literal["5m", "1h"] | None = None
     prices: Path | None = None
+    budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    budget_tokens: int | None = Field(default=None, ge=1, le=2**62)
+    """Hard caps on all models together, over every command that works on the folder."""
 
 
 class RunConfig(CommonConfig):
@@ -76,8 +79,6 @@ class RunConfig(CommonConfig):
     turns: int | None = Field(default=None, ge=1, le=1_000_000)
     set: dict[str, Any] = Field(default_factory=dict)
     verifier: str | None = None
-    budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    budget_tokens: int | None = Field(default=None, ge=1, le=2**62)
 
     @model_validator(mode="before")
     @classmethod

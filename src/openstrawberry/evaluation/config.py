@@ -41,9 +41,6 @@ class Evaluation(CommonConfig):
     home: Path = Path("evals")
     final_every: int | None = Field(default=None, ge=0, le=1_000_000)
     verifier: str | None = None
-    budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    budget_tokens: int | None = Field(default=None, ge=1, le=2**62)
-    """Caps on all rows together, over every command that works on the folder."""
     allow_trained_on: bool = False
     """Measure models also on problems that they were trained on."""
 

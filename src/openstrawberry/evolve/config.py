@@ -44,8 +44,6 @@ class Evolving(CommonConfig):
     temperature: float | None = Field(default=None, gt=0, le=5)
     """Never 0: solvers that draw the same would agree with themselves."""
     set: dict[str, Any] = Field(default_factory=dict)
-    budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    budget_tokens: int | None = Field(default=None, ge=1, le=2**62)
 
     @field_validator("operators", mode="before")
     @classmethod
