@@ -3,8 +3,8 @@
     python benchmarks/strategies.py [--problems 25] [--games 8] [--prm prm:PATH] [--out build/strategies]
 
 The budget is what `--games` step games generate on average. A strategy that takes less is repeated until it has spent
-as much, and its answers are put to the vote (`vote:base=NAME,k=N`); N comes from training problems of the same sizes,
-six of each. One that takes more runs once, and its row says so. Then `strawberry eval` measures all rows on the same
+as much, at most 64 times, and its answers are put to the vote (`vote:base=NAME,k=N`); N comes from training problems of
+the same sizes, six of each. One that takes more runs once. Every row says what it took. Then `strawberry eval` measures all rows on the same
 held-out problems, `--problems` of each size. What a process reward model reads is no part of the tokens. The same
 command again goes on where it was broken off.
 """
@@ -33,6 +33,8 @@ FAMILIES = {"add": "5-7", "count": "11-13"}
 SIZES = 3
 TRIED = 6
 """Training problems of each size that tell what a strategy takes."""
+MOST = 64
+"""Votes at most: a majority of more would hardly differ."""
 BASES = "zero-shot", "few-shot", "cot", "strawberry", "critic", "llamaberry", "beam", "mcts"
 REPEATED = {base: f"vote:base={base},k={{k}},early=off" for base in BASES}
 # With a process reward nothing is played to its end for a value, so these search as deep as a game goes.
@@ -86,7 +88,7 @@ async def planned(games: int, prm: str | None, out: Path) -> dict[str, str]:
     rows = {} if prm else {"one step game": "strawberry:temperature=0.7"}
     for name, spec in (REWARDED if prm else REPEATED).items():
         cost = await cost_of(spec.replace("{k}", "1"), tried, out / "cost" / name.replace(" + ", "-"), prm)
-        times = max(1, round(games * game.output / cost.output))
+        times = min(MOST, max(1, round(games * game.output / cost.output)))
         rows[name] = name if times == 1 and not prm else spec.replace("{k}", str(times))
     return rows
 
