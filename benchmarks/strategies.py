@@ -4,9 +4,9 @@
 
 The budget is what `--games` step games generate on average. A strategy that takes less is repeated until it has spent
 as much, at most 64 times, and its answers are put to the vote (`vote:base=NAME,k=N`); N comes from training problems of
-the same sizes, six of each. One that takes more runs once. Every row says what it took. Then `strawberry eval` measures all rows on the same
-held-out problems, `--problems` of each size. What a process reward model reads is no part of the tokens. The same
-command again goes on where it was broken off.
+the same sizes, six of each. One that takes more runs once. Every row says what it took. Then `strawberry eval` measures
+all rows on the same held-out problems, `--problems` of each size. What a process reward model reads is no part of the
+tokens. The same command again goes on where it was broken off.
 """
 
 import argparse
