@@ -33,8 +33,6 @@ FAMILIES = {"add": "5-7", "count": "11-13"}
 SIZES = 3
 TRIED = 6
 """Training problems of each size that tell what a strategy takes."""
-ABREAST = 8
-"""Problems at a time: times eight games that is as many conversations as the embedded model keeps at hand."""
 MOST = 64
 """Votes at most: a majority of more would hardly differ."""
 BASES = "zero-shot", "few-shot", "cot", "strawberry", "critic", "llamaberry", "beam", "mcts"
@@ -74,7 +72,7 @@ async def cost_of(spec: str, problems: Path, out: Path, prm: str | None = None) 
     """What a method takes for one of these problems."""
     method = read_method(spec)
     config = RunConfig(problems=str(problems), samples=1, strategy=method.strategy, set=method.options, out=out,
-                       concurrency=ABREAST, prm=prm)  # fmt: skip
+                       concurrency=32, prm=prm)  # fmt: skip
     run = Run(config, Settings.load())
     try:
         await run.run()
@@ -103,7 +101,7 @@ async def measured(given: argparse.Namespace, prm: str | None) -> list[str]:
         write_whole(plan, json.dumps(await planned(given.games, prm, given.out), indent=1))
     rows: dict[str, str] = json.loads(plan.read_text())
     held = drawn(given.problems, "held-out", given.out / f"held-out-{given.problems}.jsonl")
-    asked = Evaluation(models=["berry"], methods=list(rows.values()), problems=str(held), concurrency=ABREAST,
+    asked = Evaluation(models=["berry"], methods=list(rows.values()), problems=str(held), concurrency=32,
                        out=given.out / f"eval-{given.problems}-{part}", prm=prm)  # fmt: skip
     report = await evaluate(asked, Settings.load())
     print(f"\n{asked.command}\n", flush=True)
