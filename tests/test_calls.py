@@ -14,7 +14,7 @@ def test_the_embedded_model_gets_every_request_at_once_and_a_provider_as_many_as
     script.write_text("turns: [a step]\n")
     ceilings = {}
     for model in ("berry", f"scripted:{script}"):
-        (member,) = Calls(RunConfig(model=model, concurrency=2), Settings({})).members
+        (member,) = Calls(RunConfig(model=model, concurrency=2), Settings({}), None, None).members
         ceilings[model] = member.gate.slots
     assert ceilings["berry"] > 64  # its own queue of as many slots decides who is next
     assert ceilings[f"scripted:{script}"] == 2

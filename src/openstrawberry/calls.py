@@ -165,8 +165,8 @@ class Calls:
 
     def _gate(self, provider: str) -> Gate:
         pace = Pace(self._config.requests_per_minute, self._config.tokens_per_minute)
-        # The embedded model has a queue of its own, which knows whose conversation is still at hand. Held back here, the
-        # members of a vote or a search would come when theirs is forgotten (five times slower, at 8 traces of 8).
+        # The embedded model has a queue of its own, which knows whose conversation is still at hand. Held back here,
+        # the members of a vote or a search would come when theirs is forgotten (four times slower, at 8 traces of 8).
         ceiling = sys.maxsize if provider == "berry" else self._config.concurrency
         return Gate(provider, ceiling, pace, patience=self._policy.total)
 
