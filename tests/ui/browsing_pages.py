@@ -2,6 +2,7 @@
 
 OPENSTRAWBERRY_CHROMIUM=/path/to/chromium      else `chromium` or `google-chrome` on the PATH
 OPENSTRAWBERRY_PICTURES=docs/images            where pictures go; none are taken where it is not set
+OPENSTRAWBERRY_AXE=/path/to/axe.min.js         see test_report_in_browser.py; without it nobody looks for barriers
 """
 
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-PATIENCE = 40_000  # milliseconds that anything may take
+PATIENCE = 120_000  # milliseconds that anything may take
 WIDE, NARROW = (1280, 900), (390, 844)
 
 
@@ -62,8 +63,9 @@ def _wait(address: str, server: "subprocess.Popen[bytes]") -> None:
 class Visit:
     """A tab. `asked` are the hosts that the page sent requests to, `said` what it wrote to the console."""
 
-    def __init__(self, browser: Any, address: str, size: tuple[int, int] = WIDE) -> None:
-        self.page = browser.new_context(viewport={"width": size[0], "height": size[1]}, locale="en").new_page()
+    def __init__(self, browser: Any, address: str, size: tuple[int, int] = WIDE, **options: Any) -> None:
+        window = {"width": size[0], "height": size[1]}
+        self.page = browser.new_context(viewport=window, locale="en", **options).new_page()
         self.page.set_default_timeout(PATIENCE)
         self.address, self.size = address, size
         self.asked: set[str] = set()
