@@ -120,10 +120,17 @@ class Visit:
         """Pixels by which anything is wider than the window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
-    def picture(self, name: str) -> None:
-        """The page as it is, into the folder for pictures, if one is named."""
+    def picture(self, name: str, first: Any = None, last: Any = None) -> None:
+        """The page as it is, into the folder for pictures, if one is named; or what stands from `first` to `last`."""
         folder = os.environ.get("OPENSTRAWBERRY_PICTURES", "")
         if folder:
             suffix = "" if self.size == WIDE else f"-{self.size[0]}"
             self.page.wait_for_timeout(800)  # animations come to rest
-            self.page.screenshot(path=Path(folder) / f"{name}{suffix}.png", animations="disabled")
+            clip = None if first is None else _around(first.bounding_box(), last.bounding_box())
+            self.page.screenshot(path=Path(folder) / f"{name}{suffix}.png", animations="disabled", clip=clip)
+
+
+def _around(first: dict[str, float], last: dict[str, float], edge: float = 14) -> dict[str, float]:
+    height = last["y"] + last["height"] - first["y"]
+    size = {"width": first["width"] + 2 * edge, "height": height + 2 * edge}
+    return {"x": first["x"] - edge, "y": max(0, first["y"] - edge), **size}

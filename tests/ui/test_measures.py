@@ -33,12 +33,15 @@ def test_the_share_stands_at_what_a_trace_takes_where_that_is_known() -> None:
     assert takes(by_name([tally("m", output=-1, cost=-1)])) == {}
 
 
-def test_difficulties_are_series_of_more_than_one_point_named_by_what_tells_them_apart() -> None:
+def test_difficulties_are_told_for_each_family_by_name() -> None:
     sizes = [tally("m", "s", "add", size) for size in (3, 1.0, 2)] + [
+        tally("n", "s", "add", 2),
         tally("m", "s", "count", 4),
-        tally("m", "s", "add", None),
     ]
-    found = by_difficulty(sizes)
-    assert {name: [point.x for point in points] for name, points in found.items()} == {"add": [1, 2, 3]}
-    both = by_difficulty([*sizes, *(tally("n", "s", "", size) for size in (1, 2))])
-    assert list(both) == ["m · s · add", "n · s"]
+    found = by_difficulty([*sizes, tally("m", "s", "add", None)], ["n · s", "m · s"])
+    assert {name: [point.x for point in points] for name, points in found["add"].items()} == {
+        "n · s": [2],
+        "m · s": [1, 2, 3],
+    }
+    assert list(found) == ["add"]  # one size of counting is no line
+    assert list(by_difficulty([tally("n", "s", "", size) for size in (1, 2)], ["n · s"])) == ["problems"]

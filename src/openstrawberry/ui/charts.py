@@ -11,6 +11,7 @@ from openstrawberry.ui.tree import dots
 ACCENT, LINE, GOOD, QUIET, INK = "#c9223c", "#d9dcdf", "#12704a", "#5d6469", "#1d1f21"
 PICKED = "node"  # the selection in `tree_chart`: {"index": place in the trace}
 SHARE = "share right"
+BANDS = 3  # more than so many would hide one another, and become bars
 _LEGEND = alt.Legend(orient="bottom", columns=1, labelLimit=320, title=None, symbolOpacity=1)
 
 
@@ -93,7 +94,8 @@ def _drawn(series: Mapping[str, Sequence[Point]], what: str, of: str, joined: bo
     if joined:
         layers.insert(0, base.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour))
     if shares:
-        interval = base.mark_area(opacity=0.14) if joined else base.mark_rule(strokeWidth=2)
+        band = joined and len(series) <= BANDS
+        interval = base.mark_area(opacity=0.14) if band else base.mark_rule(strokeWidth=2, opacity=0.4 if joined else 1)
         layers.insert(0, interval.encode(x=x, y=alt.Y("low:Q", title=of, axis=axis), y2="high:Q", color=colour))
     return _styled(alt.layer(*layers).properties(height=340))
 

@@ -42,16 +42,23 @@ def takes(groups: Groups) -> dict[str, dict[str, list[Point]]]:
     return {what: series for what, series in found.items() if any(series.values())}
 
 
-def by_difficulty(tallies: Iterable[Tally]) -> dict[str, list[Point]]:
-    """Shares right by difficulty of (model, strategy, family, difficulty); a series of one point says nothing."""
+def by_difficulty(tallies: Iterable[Tally], names: Iterable[str]) -> dict[str, dict[str, list[Point]]]:
+    """Shares right by difficulty, for each family of problems, of (model, strategy, family, difficulty).
+
+    `names` are those of `by_name`, in their order, so that a name has one colour everywhere. Difficulties of different
+    families cannot be compared, and a family with one difficulty has nothing to show.
+    """
+    found: dict[str, dict[str, list[Point]]] = {}
+    order = list(names)
     known = [tally for tally in tallies if tally.group[-1] is not None and tally.group[-1] >= 0]
-    alike = len({tally.group[:2] for tally in known}) == 1
-    found: dict[str, list[Point]] = {}
     for tally in sorted(known, key=lambda tally: float(tally.group[-1])):
         *who, family, difficulty = tally.group
-        name = " · ".join(filter(None, (*([] if alike else who), family))) or "problems"
-        found.setdefault(name, []).append(Point(float(difficulty), *share(tally)))
-    return {name: found[name] for name in sorted(found) if len(found[name]) > 1}
+        series = found.setdefault(family or "problems", {name: [] for name in order})
+        series[" · ".join(map(str, who))].append(Point(float(difficulty), *share(tally)))
+    several = (
+        family for family in sorted(found) if len({at.x for points in found[family].values() for at in points}) > 1
+    )
+    return {family: found[family] for family in several}
 
 
 def _at(tally: Tally, whole: float) -> list[Point]:

@@ -104,17 +104,17 @@ def _about(browser: Browser, wanted: Wanted) -> str:
 
 
 def _figures(browser: Browser, groups: Sequence[Tally]) -> Iterator[Figure]:
-    if len(groups) > 1:
-        named = by_name(groups)
+    named = by_name(groups)
+    if len(named) > 1:
         shares = {name: share(tally) for name, tally in named.items()}
         yield Figure(bars(shares, name="groups"), "Share right, with 95% intervals")
         for what, series in takes(named).items():
             drawn = dots(series, what, "share right", name=what)
             yield Figure(drawn, f"Share right against {what}, with 95% intervals")
-    sizes = by_difficulty(together(browser.tally("model", "strategy", "family", "difficulty")))
-    if sizes:
-        drawn = lines(sizes, "difficulty", "share right", name="sizes")
-        yield Figure(drawn, "Share right by difficulty, with 95% intervals")
+    sizes = by_difficulty(together(browser.tally("model", "strategy", "family", "difficulty")), named)
+    for family, series in sizes.items():
+        drawn = lines(series, "difficulty", "share right", name=f"sizes-{family}")
+        yield Figure(drawn, f"{family}: share right by difficulty, with 95% intervals")
 
 
 def _filter() -> str:

@@ -1,11 +1,13 @@
 """Compare: accuracy against tokens and dollars, pass rate by difficulty, and the rounds of a loop."""
 
+from collections.abc import Mapping, Sequence
 from itertools import starmap
 from pathlib import Path
 
 import streamlit as st
 
 from openstrawberry.errors import StrawberryError
+from openstrawberry.evaluation.plots import Point
 from openstrawberry.store.browsing import Browser, Tally
 from openstrawberry.ui.charts import line_chart, share_chart
 from openstrawberry.ui.frame import Place
@@ -30,11 +32,10 @@ def page(place: Place) -> None:
     first = run_folders(place.home, asked=False) or folders  # one question says little
     chosen = st.multiselect("Runs", list(names), [name_of(path, place.home) for path in first[:TAKEN]], key="compared")
     groups, sizes = _collect([names[name] for name in chosen])
-    if groups:
-        _groups(by_name(groups))
-    if series := by_difficulty(sizes):
-        put("<h3>Share right by difficulty, with 95% intervals</h3>")
-        st.altair_chart(line_chart(series, "difficulty"), theme=None, width="stretch", key="sizes")
+    named = by_name(groups)
+    if named:
+        _groups(named)
+    _sizes(by_difficulty(sizes, named))
     if chosen and not groups:
         say("No trace of these runs has a verdict yet: choose others.", "note")
     if found:
@@ -69,6 +70,15 @@ def _row(name: str, tally: Tally) -> tuple[str, ...]:
     cost = tally.cost / tally.traces if tally.cost >= 0 else None
     told = f"{right:.0%} ({low:.0%} to {high:.0%})"
     return (name, f"{tally.judged:,}", told, count(round(tokens)), dollars(cost))
+
+
+def _sizes(families: Mapping[str, Mapping[str, Sequence[Point]]]) -> None:
+    if families:
+        put("<h3>Share right by difficulty, with 95% intervals</h3>")
+        columns = st.columns(min(2, len(families)))
+        for place, (family, series) in enumerate(families.items()):
+            drawn = line_chart(series, f"difficulty of {family}")
+            columns[place % 2].altair_chart(drawn, theme=None, width="stretch", key=f"sizes-{family}")
 
 
 def _loop(found: list[Path], home: Path) -> None:
