@@ -131,6 +131,6 @@ class Visit:
 
 
 def _around(first: dict[str, float], last: dict[str, float], edge: float = 14) -> dict[str, float]:
-    height = last["y"] + last["height"] - first["y"]
-    size = {"width": first["width"] + 2 * edge, "height": height + 2 * edge}
-    return {"x": first["x"] - edge, "y": max(0, first["y"] - edge), **size}
+    top = max(0, first["y"] - edge)
+    height = last["y"] + last["height"] + edge - top
+    return {"x": first["x"] - edge, "y": top, "width": first["width"] + 2 * edge, "height": height}

@@ -206,7 +206,7 @@ def test_two_traces_stand_side_by_side(browser: Any, address: str, size: tuple[i
 def test_models_and_strategies_are_compared(browser: Any, address: str, size: tuple[int, int]) -> None:
     visit = Visit(browser, address, size).open("compare")
     visit.page.locator("[data-testid=stVegaLiteChart]").first.wait_for()
-    assert "68% (50% to 81%)" in visit.page.locator("table").first.inner_text()
+    assert "68% (50% to 81%)" in visit.page.locator("table").first.inner_text().replace("\u00a0", " ")
     assert visit.wide() <= 0
     assert visit.asked == {"127.0.0.1"}
 

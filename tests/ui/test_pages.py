@@ -202,7 +202,10 @@ def test_models_and_strategies_are_counted_over_runs(tmp_path: Path) -> None:
     fill(tmp_path / "traces" / "one", make_trace(0), make_trace(1, status="incorrect"))
     fill(tmp_path / "traces" / "two", make_trace(2), make_trace(3), search()[0].model_copy(update={"strategy": "mcts"}))
     text = told(page("compare", tmp_path / "traces"))
-    assert '<td>scripted:test · strawberry</td><td class="number">4</td><td class="number">75% (30% to 95%)' in text
+    assert (
+        '<td>scripted:test · strawberry</td><td class="number">4</td><td class="number">75% (30%\u00a0to\u00a095%)'
+        in text
+    )
     assert '<td>scripted:test · mcts</td><td class="number">1</td>' in text
 
 

@@ -98,4 +98,5 @@ def test_compare(browser: Any, address: str, size: tuple[int, int]) -> None:
     visit = Visit(browser, address, size).open("compare")
     visit.page.locator("[data-testid=stVegaLiteChart] .mark-symbol path").nth(2).wait_for()
     ready(visit)
+    visit.page.set_viewport_size({"width": size[0], "height": 1240})
     visit.picture("compare")

@@ -155,3 +155,10 @@ def test_models_are_drawn_against_what_they_take_and_hints_and_silence_are_told_
     assert "<figcaption>Share right against tokens written per trace, with 95% intervals</figcaption>" in page
     assert "<figcaption>Share right against dollars per trace, with 95% intervals</figcaption>" in page
     assert ">m1 · strawberry</text>" in page
+
+
+def test_spaces_and_joiners_of_any_script_are_text(tmp_path: Path) -> None:
+    said = "5\u202fkm, 5\u00a0kg, نمی\u200cخواهم, 👩\u200d🚀"
+    with Browser(run_of(tmp_path, [make_trace(0, text=said)])) as browser:
+        (file,) = write_report(browser, tmp_path / "out.html")
+    assert said in file.read_text()

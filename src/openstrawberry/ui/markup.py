@@ -12,7 +12,7 @@ from openstrawberry.trace import Turn
 from openstrawberry.ui.reading import SIGNS, Reading, Side, Step
 from openstrawberry.ui.summaries import Told
 from openstrawberry.ui.tree import draw, is_tree, replies
-from openstrawberry.wording import counted
+from openstrawberry.wording import counted, steers
 
 SHORT = 110  # characters of a user turn that is shown without being unfolded
 _NOT_A_NAME = re.compile(r"[^\w-]")
@@ -128,7 +128,7 @@ def folded(title: str, parts: Iterable[str], kind: str) -> str:
 def text(given: str, limit: int = 0) -> str:
     """Any text as text: escaped, cut to `limit` characters, without letters that steer a terminal or turn the line."""
     shown = given if not limit or len(given) <= limit else given[: limit - 1].rstrip() + "…"
-    return escape("".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in shown))
+    return escape("".join("\ufffd" if steers(c) else c for c in shown))
 
 
 TRACE_STYLE = """

@@ -68,7 +68,7 @@ def _row(name: str, tally: Tally) -> tuple[str, ...]:
     right, low, high = share(tally)
     tokens = tally.output / tally.traces if tally.output >= 0 else -1
     cost = tally.cost / tally.traces if tally.cost >= 0 else None
-    told = f"{right:.0%} ({low:.0%} to {high:.0%})"
+    told = f"{right:.0%} ({low:.0%}\u00a0to\u00a0{high:.0%})"  # broken, if at all, before the bracket
     return (name, f"{tally.judged:,}", told, count(round(tokens)), dollars(cost))
 
 
