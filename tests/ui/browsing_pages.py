@@ -104,9 +104,9 @@ class Visit:
         option.click()
         self.settle()
 
-    def type_model(self, spec: str) -> None:
+    def type_model(self, spec: str, label: str = "Model") -> None:
         """A model that is not in the list."""
-        self.page.get_by_label("Model", exact=True).fill(spec)
+        self.page.get_by_label(label, exact=True).fill(spec)
         self.page.get_by_role("option").first.click()
 
     def see(self, text: str) -> None:

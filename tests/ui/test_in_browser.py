@@ -38,6 +38,14 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
+@pytest.fixture(autouse=True)
+def closed(browser: Any) -> Iterator[None]:
+    """No tab of one test is drawn on during the next."""
+    yield
+    for context in browser.contexts:
+        context.close()
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs to look at: right and wrong traces, a search, and one of a model that means harm."""
@@ -147,6 +155,18 @@ def test_what_a_model_writes_is_text_while_it_streams_and_after(browser: Any, ad
     visit.choose("Run", "harm")
     visit.page.locator("dd").filter(has_text="alert(1)").first.wait_for()
     _nothing_ran(visit)
+
+
+def test_a_summary_of_steps_is_written_on_request_and_is_text(browser: Any, address: str, home: Path) -> None:
+    visit = Visit(browser, address).open("runs")
+    visit.choose("Run", "chats")
+    visit.page.get_by_text("Summaries by a model").click()
+    visit.type_model(script(home, "teller", BAD), "Model that writes them")
+    visit.settle()
+    visit.press("Write")
+    visit.page.locator(".summary").filter(has_text="Step 1").wait_for()
+    _nothing_ran(visit)
+    assert (home / "chats" / "summaries.jsonl").exists()
 
 
 def _nothing_ran(visit: Visit) -> None:

@@ -88,6 +88,14 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
+@pytest.fixture(autouse=True)
+def closed(browser: Any) -> Iterator[None]:
+    """No tab of one test is drawn on during the next."""
+    yield
+    for context in browser.contexts:
+        context.close()
+
+
 def opened(browser: Any, file: Path, size: tuple[int, int], scheme: str = "light", unfolded: bool = False) -> Visit:
     visit = Visit(browser, file.parent.as_uri(), size, color_scheme=scheme).open(file.name)
     if unfolded:
