@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from openstrawberry.wording import cause, counted, misfit
+from openstrawberry.wording import cause, counted, misfit, steers
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,8 @@ def test_a_value_that_does_not_fit_is_told_with_what_would(values: dict[str, obj
         Sample(**values)  # type: ignore[arg-type]
     place, _, told = misfit(caught.value)
     assert (".".join(map(str, place)), told) == (where, advice)
+
+
+def test_letters_that_steer_are_told_from_those_that_are_seen() -> None:
+    assert not any(map(steers, "aé漢 \n\t\u00a0\u202f\u2009\u3000\u200c\u200d\u00ad🍓"))
+    assert all(map(steers, "\x00\x1b\r\x7f\x9b\u202e\u2066\u200e\u2028\ufeff\ud800"))

@@ -6,14 +6,16 @@ them (`models/stack.py`). They share the record and the budget; each model and k
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from statistics import median
 
 from openstrawberry.config import RunConfig
-from openstrawberry.engine.events import Emit
+from openstrawberry.engine.events import Emit, ignore
 from openstrawberry.engine.plan import LIVE_SHARE, Plan
 from openstrawberry.engine.waves import Roster, Waves
 from openstrawberry.errors import SetupError, UsageError
@@ -192,6 +194,27 @@ class Calls:
         around = partial(money.capped, spec=live.spec)
         self._waves = Waves(live, api, directory.batches, directory, self.roster, plan, around, resumed)
         return self._waves
+
+
+@asynccontextmanager
+async def over_run(run: Path, config: RunConfig, settings: Settings) -> AsyncIterator[Recorded]:
+    """`config.model` with all its wrappers, over the record and the ledger of a run that is there.
+
+    Raises:
+        SetupError: as `Calls`; or there is no such run, another process is writing to it, or it waits for batches.
+    """
+    calls = Calls(config, settings, None, None)
+    directory = RunDirectory.reopened(run)
+    try:
+        if directory.batches.entries():
+            raise SetupError("Batches of this run are at the provider: finish it with `strawberry generate` first.")
+        model = calls.models(directory, lambda error, attempt, wait: None, ignore)["solver"]
+        try:
+            yield model
+        finally:
+            await model.close()
+    finally:
+        await directory.close()
 
 
 def _weights(members: Sequence[Member]) -> str:

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from openstrawberry.chat import Message, Reply, Role, Usage
 from openstrawberry.problems.problem import Problem
@@ -218,6 +218,19 @@ class Trace(BaseModel):
     started: str
     ended: str
     versions: str = "{}"
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Trace":
+        """A turn stands after the one it follows, and the path leads to turns that are there: whoever walks the tree
+        comes to an end, whoever wrote the file.
+        """
+        many = len(self.messages)
+        turns = enumerate(self.messages)
+        if any(not -1 <= turn.parent < place or turn.copy_of >= many for place, turn in turns):
+            raise ValueError("a turn stands before the one that it follows")
+        if any(not 0 <= place < many for place in self.path):
+            raise ValueError("the path leads to a turn that is not there")
+        return self
 
     @property
     def owed(self) -> bool:

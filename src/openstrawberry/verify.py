@@ -13,15 +13,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from openstrawberry.calls import Calls
+from openstrawberry.calls import over_run
 from openstrawberry.config import RunConfig
-from openstrawberry.engine.events import ignore
 from openstrawberry.errors import ProviderError, SetupError
 from openstrawberry.models.replies import Recorded
 from openstrawberry.pieces import open_judge
 from openstrawberry.settings import Settings
 from openstrawberry.store.reading import read_run, read_traces
-from openstrawberry.store.run import RunDirectory
 from openstrawberry.trace import Checked, Trace
 from openstrawberry.verifiers.catalogue import Verifiers
 from openstrawberry.verifiers.extract import extract
@@ -111,7 +109,7 @@ async def opened(
     """
     read_run(run)
     async with contextlib.AsyncExitStack() as stack:
-        model = await stack.enter_async_context(_recorded(run, judge)) if judge else None
+        model = await stack.enter_async_context(over_run(run, judge.config, judge.settings)) if judge else None
         made = {"judge": lambda: open_judge(model, judge.config)} if model and judge else {}
         verifiers = [await stack.enter_async_context(Verifiers(name, made, warn)) for name in names]
         yield Checking(names, verifiers, model)
@@ -160,20 +158,3 @@ class Checking:
                 raise
             return error
         return Checked(**verdict.model_dump(), method=found.method)
-
-
-@contextlib.asynccontextmanager
-async def _recorded(run: Path, judge: JudgeCalls) -> AsyncIterator[Recorded]:
-    """The judge with all its wrappers, over the record and the ledger of the run."""
-    calls = Calls(judge.config, judge.settings, None, None)
-    directory = RunDirectory.reopened(run)
-    try:
-        if directory.batches.entries():
-            raise SetupError("Batches of this run are at the provider: finish it with `strawberry generate` first.")
-        model = calls.models(directory, lambda error, attempt, wait: None, ignore)["solver"]
-        try:
-            yield model
-        finally:
-            await model.close()
-    finally:
-        await directory.close()

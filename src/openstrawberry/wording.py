@@ -5,6 +5,7 @@ What Python, pydantic or a parser says of a fault is for those who write program
 
 import json
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,10 +38,20 @@ _ADVICE = {
     "value_error": "{error}",
 }
 
+_SEEN = "\n\t\u00ad\u200c\u200d"  # soft hyphen and joiners among them
+
 
 def counted(count: int, one: str, many: str = "") -> str:
     """`1 trace`, `2,000 traces`; `many` is for words whose plural is not made with an s."""
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def steers(letter: str) -> bool:
+    """Whether a letter steers a terminal or turns the line instead of being seen.
+
+    Spaces of any width do not, nor do the joiners that Persian, Hindi and many emoji are written with.
+    """
+    return not (letter.isprintable() or letter in _SEEN or unicodedata.category(letter) == "Zs")
 
 
 def cause(error: Exception) -> str:

@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from openstrawberry.errors import SetupError
 from openstrawberry.store.browsing import Browser, Wanted
 from openstrawberry.store.run import RunDirectory
-from tests.making import make_trace
+from openstrawberry.trace import Tokens, Tree, turn_of
+from tests.making import make_reply, make_trace
 
 
 @pytest.fixture
@@ -90,3 +94,98 @@ def test_groups_are_counted_and_an_unknown_cost_stays_unknown(run: Path) -> None
         one, other = browser.tally("model")
         assert (one.group, one.traces, one.right) == (("scripted:0",), 15, 5)
         assert (other.traces, other.right, other.cost) == (15, 5, -1.0)
+
+
+def test_only_traces_with_a_verdict_are_judged_and_a_hinted_one_is_not_right(tmp_path: Path) -> None:
+    tree = Tree()
+    asked = tree.add("user", "q", None)
+    secret = tree.add("assistant", "3", tree.add("user", "It is 3.", None, "hint"), "hint", reply=make_reply("3"))
+    tree.copy(secret, asked)
+    hinted = make_trace(9).model_copy(
+        update={"messages": tuple(turn_of(node) for node in tree.nodes), "path": (0, 3), "usage": Tokens(output=5)}
+    )
+    assert hinted.hinted
+    statuses = ("correct", "incorrect", "no_answer", "unknown", "timeout")
+    traces = [make_trace(number, status=status) for number, status in enumerate(statuses)]
+
+    async def fill() -> None:
+        directory = RunDirectory(tmp_path / "run", {"model": "m"}, {})
+        for trace in [*traces, hinted]:
+            await directory.add(trace)
+        await directory.close()
+
+    asyncio.run(fill())
+    with Browser(tmp_path / "run") as browser:
+        (tally,) = browser.tally("model")
+    assert (tally.right, tally.judged, tally.traces) == (1, 4, 6)
+    assert tally.output == 30
+
+
+def test_tokens_that_nobody_told_of_one_trace_make_the_sum_unknown(run: Path) -> None:
+    async def more() -> None:
+        directory = RunDirectory(run, {"model": "m"}, {})
+        await directory.add(make_trace(99).model_copy(update={"usage": Tokens(), "model": "scripted:0"}))
+        await directory.close()
+
+    asyncio.run(more())
+    with Browser(run) as browser:
+        assert [tally.output for tally in browser.tally("model")] == [-1, 75]
+
+
+def test_a_run_that_is_taken_away_while_one_looks_is_a_sentence(run: Path) -> None:
+    with Browser(run) as browser:
+        (row,) = browser.page(size=1)
+        shutil.rmtree(run)
+        for look in (browser.refresh, lambda: browser.read(row)):
+            with pytest.raises(SetupError, match=r"look again|no run directory"):
+                look()
+    with pytest.raises(SetupError, match="no run directory"):
+        Browser(run)
+
+
+def test_a_line_that_was_damaged_since_it_was_counted_is_a_sentence(run: Path) -> None:
+    with Browser(run) as browser:
+        (row,) = browser.page(size=1)
+        (file,) = run.glob("traces-*.jsonl")
+        file.write_bytes(b"x" * 50 + file.read_bytes()[50:])
+        with pytest.raises(SetupError, match="can no longer be read"):
+            browser.read(row)
+        assert browser.count() == 30
+
+
+def damaged() -> dict[str, dict[str, Any]]:
+    """Lines that are JSON and no trace that one could walk through, count or draw."""
+    whole = json.loads(make_trace(50).to_line())
+    turns = whole["messages"]
+    return {
+        "a turn that follows itself": {**whole, "messages": [turns[0], {**turns[1], "parent": 1}]},
+        "turns in a ring": {**whole, "messages": [{**turns[0], "parent": 1}, {**turns[1], "parent": 0}]},
+        "a copy of nothing": {**whole, "messages": [turns[0], {**turns[1], "copy_of": 9}]},
+        "a path to nowhere": {**whole, "path": [0, 7]},
+        "a path from the end": {**whole, "path": [-1]},
+        "no time": {**whole, "ended": "soon"},
+        "times of two kinds": {**whole, "ended": "2026-01-01T00:00:01"},
+        "a number too large": {**whole, "sample": 10**30},
+        "a price that is none": {**whole, "cost_usd": float("nan")},
+        "options that are no text": {**whole, "params": "{"},
+    }
+
+
+@pytest.mark.parametrize("name", damaged())
+def test_a_line_that_is_no_trace_costs_only_itself(run: Path, name: str) -> None:
+    (file,) = run.glob("traces-*.jsonl")
+    after = make_trace(51).to_line()
+    with file.open("a") as out:
+        out.write(f"{json.dumps(damaged()[name])}\n{after}\n")
+    with Browser(run) as browser:
+        assert browser.count() == 31
+        assert browser.find(make_trace(50).id) is None
+        assert browser.find(make_trace(51).id) is not None
+
+
+def test_a_later_verdict_that_is_none_leaves_the_first(run: Path) -> None:
+    lines = ["[]", "3", '{"status": "correct"}', json.dumps({"id": make_trace(1).id, "status": ["<b>"]}),
+             json.dumps({"id": {}, "status": "correct"})]  # fmt: skip
+    (run / "verdicts-bad.jsonl").write_text("\n".join(lines) + "\n")
+    with Browser(run) as browser:
+        assert browser.counts("status") == {"correct": 10, "incorrect": 10, "no_answer": 10}

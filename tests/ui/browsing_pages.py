@@ -2,6 +2,7 @@
 
 OPENSTRAWBERRY_CHROMIUM=/path/to/chromium      else `chromium` or `google-chrome` on the PATH
 OPENSTRAWBERRY_PICTURES=docs/images            where pictures go; none are taken where it is not set
+OPENSTRAWBERRY_AXE=/path/to/axe.min.js         see test_report_in_browser.py; without it nobody looks for barriers
 """
 
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-PATIENCE = 40_000  # milliseconds that anything may take
+PATIENCE = 120_000  # milliseconds that anything may take
 WIDE, NARROW = (1280, 900), (390, 844)
 
 
@@ -62,8 +63,9 @@ def _wait(address: str, server: "subprocess.Popen[bytes]") -> None:
 class Visit:
     """A tab. `asked` are the hosts that the page sent requests to, `said` what it wrote to the console."""
 
-    def __init__(self, browser: Any, address: str, size: tuple[int, int] = WIDE) -> None:
-        self.page = browser.new_context(viewport={"width": size[0], "height": size[1]}, locale="en").new_page()
+    def __init__(self, browser: Any, address: str, size: tuple[int, int] = WIDE, **options: Any) -> None:
+        window = {"width": size[0], "height": size[1]}
+        self.page = browser.new_context(viewport=window, locale="en", **options).new_page()
         self.page.set_default_timeout(PATIENCE)
         self.address, self.size = address, size
         self.asked: set[str] = set()
@@ -102,9 +104,9 @@ class Visit:
         option.click()
         self.settle()
 
-    def type_model(self, spec: str) -> None:
+    def type_model(self, spec: str, label: str = "Model") -> None:
         """A model that is not in the list."""
-        self.page.get_by_label("Model", exact=True).fill(spec)
+        self.page.get_by_label(label, exact=True).fill(spec)
         self.page.get_by_role("option").first.click()
 
     def see(self, text: str) -> None:
@@ -118,10 +120,17 @@ class Visit:
         """Pixels by which anything is wider than the window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
-    def picture(self, name: str) -> None:
-        """The page as it is, into the folder for pictures, if one is named."""
+    def picture(self, name: str, first: Any = None, last: Any = None) -> None:
+        """The page as it is, into the folder for pictures, if one is named; or what stands from `first` to `last`."""
         folder = os.environ.get("OPENSTRAWBERRY_PICTURES", "")
         if folder:
             suffix = "" if self.size == WIDE else f"-{self.size[0]}"
             self.page.wait_for_timeout(800)  # animations come to rest
-            self.page.screenshot(path=Path(folder) / f"{name}{suffix}.png", animations="disabled")
+            clip = None if first is None else _around(first.bounding_box(), last.bounding_box())
+            self.page.screenshot(path=Path(folder) / f"{name}{suffix}.png", animations="disabled", clip=clip)
+
+
+def _around(first: dict[str, float], last: dict[str, float], edge: float = 14) -> dict[str, float]:
+    top = max(0, first["y"] - edge)
+    height = last["y"] + last["height"] + edge - top
+    return {"x": first["x"] - edge, "y": top, "width": first["width"] + 2 * edge, "height": height}

@@ -38,6 +38,14 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
+@pytest.fixture(autouse=True)
+def closed(browser: Any) -> Iterator[None]:
+    """No tab of one test is drawn on during the next."""
+    yield
+    for context in browser.contexts:
+        context.close()
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs to look at: right and wrong traces, a search, and one of a model that means harm."""
@@ -149,6 +157,18 @@ def test_what_a_model_writes_is_text_while_it_streams_and_after(browser: Any, ad
     _nothing_ran(visit)
 
 
+def test_a_summary_of_steps_is_written_on_request_and_is_text(browser: Any, address: str, home: Path) -> None:
+    visit = Visit(browser, address).open("runs")
+    visit.choose("Run", "chats")
+    visit.page.get_by_text("Summaries by a model").click()
+    visit.type_model(script(home, "teller", BAD), "Model that writes them")
+    visit.settle()
+    visit.press("Write")
+    visit.page.locator(".summary").filter(has_text="Step 1").wait_for()
+    _nothing_ran(visit)
+    assert (home / "chats" / "summaries.jsonl").exists()
+
+
 def _nothing_ran(visit: Visit) -> None:
     assert visit.dialogs == []
     assert visit.page.locator(".berry script, .berry img, main img, a[href^='javascript']").count() == 0
@@ -206,7 +226,7 @@ def test_two_traces_stand_side_by_side(browser: Any, address: str, size: tuple[i
 def test_models_and_strategies_are_compared(browser: Any, address: str, size: tuple[int, int]) -> None:
     visit = Visit(browser, address, size).open("compare")
     visit.page.locator("[data-testid=stVegaLiteChart]").first.wait_for()
-    assert "68% (50% to 81%)" in visit.page.locator("table").first.inner_text()
+    assert "68% (50% to 81%)" in visit.page.locator("table").first.inner_text().replace("\u00a0", " ")
     assert visit.wide() <= 0
     assert visit.asked == {"127.0.0.1"}
 

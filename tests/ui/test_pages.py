@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ from openstrawberry.doctor import Finding
 from openstrawberry.models.registry import ProviderState
 from openstrawberry.store.run import RunDirectory
 from openstrawberry.trace import Trace
+from openstrawberry.ui.summaries import FILE
 from tests.making import make_trace
 from tests.ui.test_reading import search
 from tests.ui.test_session import PATIENCE, endless, script
+from tests.ui.test_summaries import walked
 
 testing = pytest.importorskip("streamlit.testing.v1", reason="streamlit is not installed")
 frame = pytest.importorskip("openstrawberry.ui.frame", reason="streamlit is not installed")
@@ -198,7 +202,10 @@ def test_models_and_strategies_are_counted_over_runs(tmp_path: Path) -> None:
     fill(tmp_path / "traces" / "one", make_trace(0), make_trace(1, status="incorrect"))
     fill(tmp_path / "traces" / "two", make_trace(2), make_trace(3), search()[0].model_copy(update={"strategy": "mcts"}))
     text = told(page("compare", tmp_path / "traces"))
-    assert '<td>scripted:test · strawberry</td><td class="number">4</td><td class="number">75% (30% to 95%)' in text
+    assert (
+        '<td>scripted:test · strawberry</td><td class="number">4</td><td class="number">75% (30%\u00a0to\u00a095%)'
+        in text
+    )
     assert '<td>scripted:test · mcts</td><td class="number">1</td>' in text
 
 
@@ -238,3 +245,116 @@ def test_the_public_page_has_berry_a_folder_for_each_visit_and_all_pages() -> No
         folders.add(app.session_state["folder"])
     assert len(folders) == 2
     assert all(folder.is_dir() for folder in folders)
+
+
+def test_a_model_summarises_the_steps_of_a_trace_on_request_and_only_then(tmp_path: Path) -> None:
+    run = tmp_path / "traces" / "run"
+    fill(run, walked(7))
+    model = script(tmp_path, replies=["<b>They spelt it.</b>"])
+    app = page("runs", tmp_path / "traces")
+    assert not (run / FILE).exists()
+    state = ProviderState("scripted", (), False, True, "", (), True)
+    app.session_state["findings"] = [Finding(state, "ready", (model.partition(":")[2],))]
+    app = well(app.toggle(key="summaries-one").set_value(True).run())
+    assert app.selectbox(key="by-one").options == [model]
+    assert app.button(key="write-one").disabled
+    app = well(app.selectbox(key="by-one").select(model).run())
+    assert not (run / FILE).exists()
+    app = well(app.button(key="write-one").click().run())
+    told_now = told(app)
+    assert "<b>Steps 1 to 5</b> &lt;b&gt;They spelt it.&lt;/b&gt;" in told_now
+    assert told_now.index("Steps 6 to 7") > told_now.index("step 5")
+    app = well(app.button(key="write-one").click().run())
+    assert "summarised all of them before" in told(app)
+    assert "They spelt it." in told(page("runs", tmp_path / "traces"))
+
+
+def test_a_model_that_cannot_summarise_is_a_sentence_and_the_trace_stays(tmp_path: Path) -> None:
+    fill(tmp_path / "traces" / "run", walked(3))
+    model = script(tmp_path, replies=[{"error": "auth", "status": 401}])
+    for spec, public, sentence in ((model, False, "could not be summarised"), (model, True, "from a public page"),
+                                   ("openai:gpt-5-mini", True, "needs a key")):  # fmt: skip
+        app = page("runs", tmp_path / "traces", public)
+        state = ProviderState(spec.partition(":")[0], ("X_KEY",), True, True, "", (), True)
+        app.session_state["findings"] = [Finding(state, "ready", (spec.partition(":")[2],))]
+        app = well(app.toggle(key="summaries-one").set_value(True).run())
+        app = well(app.selectbox(key="by-one").select(spec).run())
+        shown = told(well(app.button(key="write-one").click().run()))
+        assert sentence in shown
+        assert "step 3" in shown
+
+
+def test_a_long_trace_is_read_in_parts(tmp_path: Path) -> None:
+    fill(tmp_path / "traces" / "run", walked(250))
+    app = page("runs", tmp_path / "traces")
+    assert told(app).count('class="step"') == 100
+    assert app.selectbox(key="part-one").options == ["1 to 100 of 250", "101 to 200 of 250", "201 to 250 of 250"]
+    app = well(app.selectbox(key="part-one").select_index(2).run())
+    assert told(app).count('class="step"') == 50
+    assert "step 250" in told(app)
+
+
+def test_a_text_of_many_megabytes_is_cut_before_a_browser_gets_it(tmp_path: Path) -> None:
+    fill(tmp_path / "traces" / "run", make_trace(0, text="begin " + "x" * 6_000_000 + " end"))
+    shown = told(page("runs", tmp_path / "traces"))
+    assert len(shown) < 3_000_000
+    assert "characters left out]" in shown
+    assert "begin" in shown
+    assert "end</pre>" in shown
+
+
+def test_a_run_that_is_deleted_while_it_is_looked_at_is_a_sentence(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        fill(tmp_path / "traces" / name, make_trace(0))
+    app = page("runs", tmp_path / "traces")
+    app = well(app.selectbox(key="run").select("one").run())
+    shutil.rmtree(tmp_path / "traces" / "one")
+    app = well(app.run())
+    assert app.selectbox(key="run").value == "two"
+    shutil.rmtree(tmp_path / "traces")
+    assert "strawberry generate" in told(well(app.run()))
+
+
+def test_a_run_is_looked_at_while_it_is_written(tmp_path: Path) -> None:
+    async def watch() -> None:
+        directory = RunDirectory(tmp_path / "traces" / "run", {"model": "m"}, {"samples": 1, "total": 4})
+        await directory.add(make_trace(0))
+        app = await asyncio.to_thread(page, "runs", tmp_path / "traces")
+        assert "going on" in told(app)
+        assert "1 to 1 of 1" in told(app)
+        await directory.add(make_trace(1))
+        app = well(await asyncio.to_thread(app.run))
+        assert "1 to 2 of 2" in told(app)
+        assert "<b>50%</b><span>going on</span>" in told(app)
+        await directory.close()
+
+    asyncio.run(watch())
+
+
+def test_a_folder_whose_name_is_markup_or_no_text_is_a_name(tmp_path: Path) -> None:
+    names = [os.fsdecode(b"odd-\xff"), "<script>alert(1)<|script>", "**b** [l](javascript:alert(1))"]
+    for number, name in enumerate(names):
+        fill(tmp_path / "traces" / name, make_trace(number))
+    app = page("runs", tmp_path / "traces")
+    assert sorted(app.selectbox(key="run").options) == sorted(["odd-?", *names[1:]])
+    for name in app.selectbox(key="run").options:
+        app = well(app.selectbox(key="run").select(name).run())
+        assert "<script>alert(1)" not in told(app)
+    assert "<script>alert(1)" not in told(page("compare", tmp_path / "traces"))
+
+
+def test_single_questions_are_compared_only_when_they_are_chosen(tmp_path: Path) -> None:
+    fill(tmp_path / "traces" / "run", make_trace(0))
+    ended(asked(tmp_path, script(tmp_path, turns=["<final_answer>3</final_answer>"]))).session_state["talk"].close()
+    app = page("compare", tmp_path / "traces")
+    assert app.multiselect(key="compared").value == ["run"]
+    assert len(app.multiselect(key="compared").options) == 2
+    shutil.rmtree(tmp_path / "traces" / "run")
+    assert len(page("compare", tmp_path / "traces").multiselect(key="compared").value) == 1
+
+
+def test_traces_without_a_verdict_are_not_counted_as_wrong(tmp_path: Path) -> None:
+    fill(tmp_path / "traces" / "run", make_trace(0), make_trace(1, status="unknown"), make_trace(2, status="timeout"))
+    assert '<td class="number">1</td><td class="number">100%' in told(page("compare", tmp_path / "traces"))
+    fill(tmp_path / "other" / "run", make_trace(1, status="unknown"))
+    assert "has a verdict yet" in told(page("compare", tmp_path / "other"))

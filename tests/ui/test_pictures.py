@@ -35,12 +35,20 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
+@pytest.fixture(autouse=True)
+def closed(browser: Any) -> Iterator[None]:
+    """No tab of one test is drawn on during the next."""
+    yield
+    for context in browser.contexts:
+        context.close()
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("pictures") / "traces"
     for strategy in filter(None, (SEARCH, "cot", "strawberry")):
-        samples = "1" if strategy == SEARCH else "3"
-        command = [sys.executable, "-m", "openstrawberry", "generate", "--strategy", strategy, "--limit", "12"]
+        samples, problems = ("1", "4") if strategy == SEARCH else ("3", "12")
+        command = [sys.executable, "-m", "openstrawberry", "generate", "--strategy", strategy, "--limit", problems]
         subprocess.run(
             [*command, "--samples", samples, "--out", home / f"demo-{strategy}"], check=True, capture_output=True
         )
@@ -72,6 +80,7 @@ def test_runs(browser: Any, address: str, size: tuple[int, int]) -> None:
     visit.page.get_by_text("Compare with another trace").click()
     visit.choose("Trace", "✓")
     visit.page.locator(".card dl").nth(1).wait_for()
+    visit.page.locator("h1").scroll_into_view_if_needed()
     ready(visit)
     visit.picture("runs")
 
@@ -86,9 +95,10 @@ def test_tree(browser: Any, address: str, size: tuple[int, int]) -> None:
     visit.page.wait_for_timeout(1000)
     dots.nth(2).click()
     visit.page.locator(".picked").wait_for()
-    visit.page.locator("h3").first.evaluate("each => each.scrollIntoView()")
+    head = visit.page.locator("h3").first
+    head.evaluate("each => each.scrollIntoView()")
     ready(visit)
-    visit.picture("tree")
+    visit.picture("tree", head, visit.page.locator(".picked .step"))
 
 
 @SIZES
@@ -96,4 +106,5 @@ def test_compare(browser: Any, address: str, size: tuple[int, int]) -> None:
     visit = Visit(browser, address, size).open("compare")
     visit.page.locator("[data-testid=stVegaLiteChart] .mark-symbol path").nth(2).wait_for()
     ready(visit)
+    visit.page.set_viewport_size({"width": size[0], "height": 1240})
     visit.picture("compare")

@@ -1,13 +1,11 @@
-"""Every run below a folder, how far it has come, and loops."""
+"""Every run below a folder, and how far it has come."""
 
 import asyncio
+import os
 from pathlib import Path
 
-import pytest
-
-from openstrawberry.errors import SetupError
 from openstrawberry.store.run import RunDirectory
-from openstrawberry.ui.shelves import listed, loops, read_loop, run_folders
+from openstrawberry.ui.shelves import listed, name_of, run_folders
 from tests.cli.commands import Shell
 from tests.making import make_trace
 
@@ -53,15 +51,21 @@ def test_runs_inside_loops_are_found_and_what_is_none_is_not(tmp_path: Path) -> 
     assert run_folders(tmp_path / "nothing") == []
 
 
-def test_a_loop_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
-    for text in ("{", "[]", '{"rounds": 3}'):
-        (tmp_path / "lineage.json").write_text(text)
-        assert loops(tmp_path) == [tmp_path]
-        with pytest.raises(SetupError):
-            read_loop(tmp_path)
-
-
 def test_how_many_traces_a_run_is_to_have_is_known_from_its_problems(shell: Shell) -> None:
     shell.generate("--samples", 3)
     run = listed(shell.run)
     assert (run.holds.expected, run.holds.traces, run.holds.share, run.state) == (6, 6, 1.0, "finished")
+
+
+def test_single_questions_can_be_left_out(tmp_path: Path) -> None:
+    for name, command in (("one", "ask"), ("two", "generate")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(f'{{"config": {{"command": "{command}"}}}}')
+    assert len(run_folders(tmp_path)) == 2
+    assert [path.name for path in run_folders(tmp_path, asked=False)] == ["two"]
+
+
+def test_a_run_whose_name_is_no_text_has_one_that_can_be_shown(tmp_path: Path) -> None:
+    name = name_of(tmp_path / os.fsdecode(b"run-\xff<b>"), tmp_path)
+    assert name == "run-?<b>"
+    assert name_of(tmp_path, tmp_path) == tmp_path.name

@@ -1,5 +1,6 @@
 """The report of a loop: how far it climbed, per size and round, with intervals."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from openstrawberry.bootstrap.decide import kept
@@ -124,7 +125,21 @@ def _family(lineage: Lineage, ladder: Ladder, family: str) -> list[Block]:
             Figure(lines(series, "size", f"{family}, {name}", name=f"{family}-{clean}"), caption),
             Table(header, rows),
         ]
-    return blocks
+    return [*blocks, _lengths(rounds, rungs, family)]
+
+
+def _lengths(rounds: Sequence[tuple[int, Scores]], rungs: Sequence[Rung], family: str) -> Figure:
+    """How many steps a trace takes, where any was right in every step."""
+    series = {
+        f"round {number}": [
+            Point(_x(rung), *(scores[rung].steps(),) * 3)
+            for rung in rungs
+            if rung in scores and scores[rung].count(clean=True)
+        ]
+        for number, scores in rounds
+    }
+    drawn = lines(series, "size", f"{family}, steps", percent=False, name=f"{family}-steps")
+    return Figure(drawn, f"{family}: mean steps of traces that were right in every step")
 
 
 def _rounds(lineage: Lineage) -> Table:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from openstrawberry.problems.problem import Problem
 from openstrawberry.stats import wilson
-from openstrawberry.wording import counted
+from openstrawberry.wording import counted, steers
 
 if TYPE_CHECKING:
     from openstrawberry.selection.report import Report
@@ -26,7 +26,7 @@ MARKS = {"correct": ("✓", "green"), "incorrect": ("✗", "red"), "no_answer": 
 
 def clean(text: str) -> str:
     """Text that a terminal can be shown: control characters (escape sequences above all) made visible."""
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+    return "".join(f"\\x{ord(c):02x}" if steers(c) else c for c in text)
 
 
 def shorten(text: str, limit: int) -> str:

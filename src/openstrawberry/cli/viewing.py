@@ -14,6 +14,7 @@ from openstrawberry.store.browsing import Browser, Row, Wanted
 from openstrawberry.trace import OWED
 from openstrawberry.ui.reading import Reading, Side, read
 from openstrawberry.ui.report import write_report
+from openstrawberry.ui.summaries import read_summaries
 from openstrawberry.ui.tree import is_tree
 
 _STATUSES = {
@@ -76,10 +77,13 @@ def show_trace(browser: Browser, wanted: Wanted, which: str, json: bool) -> None
         json_line(event="trace", **trace.model_dump(by_alias=True))
         return
     reading, console = read(trace), Console()
+    told = read_summaries(browser.path).told(reading)
     console.print(Text(clean(trace.problem.question), style="bold"))
     for turn in reading.given:
         _shown(console, Text.assemble((f"{turn.role}: ", "dim"), (shorten(clean(turn.content), 600), "dim")), 2)
     for step in reading.steps:
+        if summary := told.get(step.index):
+            _shown(console, Text.assemble((f"{summary.name}: ", "bold"), (clean(summary.text), "italic")), 0)
         if step.asked and not step.asked.endswith(trace.problem.question):
             _shown(console, Text(f"→ {shorten(clean(step.asked), 300)}", style="dim"), 2)
         head = Text.assemble(

@@ -115,13 +115,17 @@ def _html(block: Block) -> str:
     if isinstance(block, Listing):
         return f"<pre>{escape(block.text)}</pre>"
     if isinstance(block, Figure):
-        return (
-            f'<figure role="img" aria-label="{escape(block.caption)}">\n{block.svg}\n'
-            f"<figcaption>{escape(block.caption)}</figcaption>\n</figure>"
-        )
+        return figure_html(block)
     head = _row("th", block.header, block.words)
     rows = "\n".join(_row("td", row, block.words) for row in block.rows)
     return f'<div class="wide"><table>\n<thead>{head}</thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>'
+
+
+def figure_html(figure: Figure) -> str:
+    """A drawing with its caption, which is also what is told to those who cannot see it."""
+    caption = escape(figure.caption)
+    svg = figure.svg.replace("<svg", f'<svg role="img" aria-label="{caption}"', 1)
+    return f"<figure>\n{svg}\n<figcaption>{caption}</figcaption>\n</figure>"
 
 
 def _row(tag: str, cells: Sequence[str], words: int) -> str:

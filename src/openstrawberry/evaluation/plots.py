@@ -70,6 +70,37 @@ def lines(
         return _svg(figure, name)
 
 
+def dots(
+    series: Mapping[str, Sequence[Point]], x_label: str, y_label: str, *, percent: bool = True, name: str = "dots"
+) -> str:
+    """Points with bars for their intervals, for values at places that nothing joins.
+
+    Args:
+        series: as in `lines`. `percent`: they are fractions, shown as 0 to 100%.
+        name: tells this drawing from others in the same page.
+
+    Returns:
+        An `<svg>` element, without fixed width or height.
+    """
+    with _styled(name):
+        shown = _named([place for place, points in enumerate(series.values()) if points])
+        figure, axes = _canvas(2.5, 0.05 + 0.165 * len(shown))
+        for number, (label, points) in enumerate(series.items()):
+            colour, marker = _colour(number, len(series)), _MARKERS[number % len(_MARKERS)]
+            for place, point in enumerate(points):
+                axes.plot((point.x, point.x), (point.low, point.high), color=colour, linewidth=1.3)
+                axes.plot(point.x, point.y, color=colour, marker=marker, markersize=4.5, linewidth=0,
+                          label=_plain(label) if number in shown and not place else "_")  # fmt: skip
+        if shown:
+            figure.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), frameon=False, ncols=1, labelspacing=0.25)
+        axes.grid(axis="y", linewidth=0.6)
+        _scale(axes.yaxis, axes.set_ylim, percent)
+        axes.set_xlim(left=0)
+        axes.set_xlabel(_plain(x_label))
+        axes.set_title(_plain(y_label), fontsize=8.5, loc="left", pad=6)
+        return _svg(figure, name)
+
+
 def bars(items: Mapping[str, tuple[float, float, float]], *, percent: bool = True, name: str = "bars") -> str:
     """Horizontal bars with intervals; each has its name above it and its value behind it.
 
@@ -98,6 +129,11 @@ def bars(items: Mapping[str, tuple[float, float, float]], *, percent: bool = Tru
         axes.set_axisbelow(True)
         _scale(axes.xaxis, axes.set_xlim, percent)
         return _svg(figure, name)
+
+
+def palette(many: int) -> list[str]:
+    """The colours of so many series, in their order."""
+    return [_colour(place, many) for place in range(many)]
 
 
 def _styled(name: str) -> Any:

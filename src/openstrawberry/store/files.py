@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from openstrawberry.errors import SetupError
@@ -41,4 +41,23 @@ def explained(path: Path) -> Iterator[None]:
         raise SetupError(
             f"Cannot write to {path} ({cause(error).lower()}): free space or choose another folder with --out, then "
             "run the same command again; everything recorded so far is kept."
+        ) from error
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Adds lines to a text file, and is done when they are on disk; a torn last line stays a line of its own.
+
+    Raises:
+        SetupError: the folder cannot be written to.
+    """
+    try:
+        with path.open("ab+") as out:
+            out.seek(max(0, out.seek(0, os.SEEK_END) - 1))
+            torn = out.read(1) not in (b"", b"\n")
+            out.write((("\n" if torn else "") + "".join(f"{line}\n" for line in lines)).encode("utf-8"))
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as error:
+        raise SetupError(
+            f"Cannot write {path} ({cause(error)}): free space or make it writable, then go on."
         ) from error

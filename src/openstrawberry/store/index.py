@@ -27,6 +27,7 @@ create table if not exists traces (
 create index if not exists in_order on traces (file desc, offset);
 """
 _COLUMNS = 24
+_DAMAGED = (ValueError, TypeError, OverflowError, sqlite3.IntegrityError)  # a number, a time or a text that is none
 FINISHED = f"stop not in ({', '.join(repr(stop) for stop in sorted(OWED))})"  # of the table `traces`
 
 
@@ -66,7 +67,7 @@ class Index:
             for line in file:
                 if not line.endswith(b"\n"):
                     break
-                with contextlib.suppress(ValueError, IndexError):  # a damaged line stays in the file and is owed again
+                with contextlib.suppress(*_DAMAGED):  # a damaged line stays in the file and is owed again
                     self.add(Trace.model_validate_json(line), Place(path.name, offset, len(line)))
                 offset += len(line)
         if repair and offset < path.stat().st_size:
@@ -154,7 +155,8 @@ def _family(trace: Trace) -> str:
 
 
 def _max_turns(trace: Trace) -> int:
-    value = json.loads(trace.params).get("max_turns", 0)
+    params = json.loads(trace.params)
+    value = params.get("max_turns") if isinstance(params, dict) else None
     return min(value, 2**31) if isinstance(value, int) else 0
 
 

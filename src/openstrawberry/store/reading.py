@@ -12,7 +12,7 @@ from typing import Any
 from openstrawberry.errors import SetupError
 from openstrawberry.store.index import Index, Place
 from openstrawberry.store.lock import is_locked
-from openstrawberry.trace import Trace
+from openstrawberry.trace import Checked, Trace
 from openstrawberry.wording import cause
 
 
@@ -28,7 +28,7 @@ def read_run(path: Path) -> dict[str, Any]:
         raise SetupError(
             f"{path} is no run directory that can be read (run.json: {cause(error)}): name one made by generate."
         ) from error
-    if not isinstance(run, dict):
+    if not isinstance(run, dict) or not isinstance(run.get("config") or {}, dict):
         raise SetupError(f"{path / 'run.json'} is damaged: restore it, or start again with another --out.")
     return run
 
@@ -100,9 +100,11 @@ def _verdicts(path: Path) -> dict[str, dict[str, str]]:
     for file in sorted(path.glob("verdicts-*.jsonl"), key=lambda file: file.stat().st_mtime_ns):
         with file.open(encoding="utf-8") as lines:
             for line in lines:
-                with contextlib.suppress(ValueError, KeyError):  # torn or damaged: the earlier verdict stands
+                with contextlib.suppress(
+                    ValueError, KeyError, TypeError
+                ):  # torn or damaged: the earlier verdict stands
                     row = json.loads(line)
-                    found[row.pop("id")] = row
+                    found[str(row["id"])] = Checked.model_validate(row).model_dump(exclude_unset=True)
     return found
 
 

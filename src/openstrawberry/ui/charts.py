@@ -1,18 +1,17 @@
 """The page's plots, drawn with altair: from records to charts, nothing is asked or read here."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import altair as alt
 
-from openstrawberry.evaluation.plots import COLOURS, Point
-from openstrawberry.store.browsing import Tally
+from openstrawberry.evaluation.plots import Point, palette
 from openstrawberry.trace import Trace
 from openstrawberry.ui.tree import dots
 
-ACCENT, LINE, GOOD, QUIET = "#c9223c", "#d9dcdf", "#12704a", "#5d6469"
+ACCENT, LINE, GOOD, QUIET, INK = "#c9223c", "#d9dcdf", "#12704a", "#5d6469", "#1d1f21"
 PICKED = "node"  # the selection in `tree_chart`: {"index": place in the trace}
-_SCALE = alt.Scale(range=list(COLOURS))
+SHARE = "share right"
+BANDS = 3  # more than so many would hide one another, and become bars
 _LEGEND = alt.Legend(orient="bottom", columns=1, labelLimit=320, title=None, symbolOpacity=1)
 
 
@@ -64,35 +63,50 @@ def tree_chart(trace: Trace) -> alt.LayerChart:
     return (lines + question.encode(x=x, y=y) + circles + labels).properties(height=height).configure_view(stroke=None)
 
 
-def share_chart(groups: Sequence[tuple[str, Tally, Point]], what: str) -> alt.LayerChart:
-    """Share right with its 95% interval (`Point.y`, `low`, `high`) at `Point.x`: tokens or dollars per trace."""
-    rows = [{"who": name, "x": at.x, "share": at.y, "low": at.low, "high": at.high, "traces": tally.traces}
-            for name, tally, at in groups]  # fmt: skip
-    return _dotted(rows, what, joined=False)
+def share_chart(series: Mapping[str, Sequence[Point]], what: str) -> alt.LayerChart:
+    """Shares with bars for their 95% intervals, at `what` a trace takes: tokens or dollars."""
+    return _drawn(series, what, SHARE, joined=False)
 
 
-def line_chart(series: Mapping[str, Sequence[Point]], what: str) -> alt.LayerChart:
-    """Shares with 95% intervals along `what`, one line per name."""
-    rows = [{"who": name, "x": at.x, "share": at.y, "low": at.low, "high": at.high}
+def line_chart(series: Mapping[str, Sequence[Point]], what: str, of: str = SHARE) -> alt.LayerChart:
+    """Lines along `what`, one per name: shares with bands for their 95% intervals, or values `of` something else."""
+    return _drawn(series, what, of, joined=True)
+
+
+def _drawn(series: Mapping[str, Sequence[Point]], what: str, of: str, joined: bool) -> alt.LayerChart:
+    """A name has the same colour in every chart with the same names, also where it has no points."""
+    rows = [{"who": name, "x": at.x, "y": at.y, "low": at.low, "high": at.high}
             for name, points in series.items() for at in points]  # fmt: skip
-    return _dotted(rows, what, joined=True)
-
-
-def _dotted(rows: list[dict[str, Any]], what: str, joined: bool) -> alt.LayerChart:
+    shares = of == SHARE
     base = alt.Chart(alt.Data(values=rows))
-    x = alt.X(
-        "x:Q",
-        title=what,
-        scale=alt.Scale(zero=not joined, padding=16, nice=True),
-        axis=alt.Axis(tickCount=6, grid=False),
+    x_scale = alt.Scale(zero=False, padding=12) if joined else alt.Scale(zero=True, nice=True)
+    y_scale = alt.Scale(domain=[0, 1]) if shares else alt.Scale(zero=True, nice=True)
+    axis = alt.Axis(format="%" if shares else "", tickCount=5)
+    x = alt.X("x:Q", title=what, scale=x_scale, axis=alt.Axis(tickCount=6, grid=False))
+    y = alt.Y("y:Q", title=of, scale=y_scale, axis=axis)
+    names = alt.Scale(domain=list(series), range=palette(len(series)))
+    colour = alt.Color("who:N", scale=names, legend=_LEGEND if len(series) > 1 else None)
+    told = [alt.Tooltip("who:N", title="who"), alt.Tooltip("x:Q", title=what)]
+    told += (
+        [alt.Tooltip(f"{name}:Q", format=".1%") for name in ("y", "low", "high")] if shares else [alt.Tooltip("y:Q")]
     )
-    y = alt.Y("share:Q", title="share right", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=5))
-    colour = alt.Color("who:N", scale=_SCALE, legend=_LEGEND)
-    told = [alt.Tooltip("who:N", title="who"), alt.Tooltip("x:Q", title=what), alt.Tooltip("share:Q", format=".1%"),
-            alt.Tooltip("low:Q", format=".1%"), alt.Tooltip("high:Q", format=".1%")]  # fmt: skip
-    bars = base.mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q", title="share right"), y2="high:Q", color=colour)
-    points = base.mark_point(filled=True, size=90, opacity=1).encode(x=x, y=y, color=colour, tooltip=told)
-    layers = [bars, points]
+    layers = [base.mark_point(filled=True, size=80, opacity=1).encode(x=x, y=y, color=colour, tooltip=told)]
     if joined:
         layers.insert(0, base.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour))
-    return alt.layer(*layers).properties(height=380)
+    if shares:
+        band = joined and len(series) <= BANDS
+        interval = base.mark_area(opacity=0.14) if band else base.mark_rule(strokeWidth=2, opacity=0.4 if joined else 1)
+        layers.insert(0, interval.encode(x=x, y=alt.Y("low:Q", title=of, axis=axis), y2="high:Q", color=colour))
+    return _styled(alt.layer(*layers).properties(height=340))
+
+
+def _styled(chart: alt.LayerChart) -> alt.LayerChart:
+    """A chart in the colours and letters of the page."""
+    quiet = {"labelColor": QUIET, "titleColor": QUIET, "titleFontWeight": "normal"}
+    lines = {"gridColor": LINE, "domainColor": LINE, "tickColor": LINE}
+    return (
+        chart.configure(font="system-ui, sans-serif", background="transparent")
+        .configure_view(stroke=None)
+        .configure_axis(labelFontSize=12, titleFontSize=13, **quiet, **lines)
+        .configure_legend(labelColor=INK, labelFontSize=13)
+    )

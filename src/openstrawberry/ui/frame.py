@@ -3,14 +3,18 @@
 A visit keeps the conversation that is asked, the keys that were typed, and what doctor found; nothing of it is written.
 """
 
+import asyncio
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
+from openstrawberry.doctor import Finding, examine
+from openstrawberry.errors import StrawberryError
 from openstrawberry.settings import Settings
-from openstrawberry.ui.looks import STYLE
+from openstrawberry.ui.choices import models_offered
+from openstrawberry.ui.looks import STYLE, say
 
 KEPT = "ask-"  # widgets whose key begins so stay as they are while another page is looked at
 
@@ -48,6 +52,25 @@ def show(place: Place) -> None:
         for page in pages:
             st.page_link(page, width="content")
     chosen.run()
+
+
+def offered(place: Place) -> list[str]:
+    """The models that answer; strangers are offered only what they may ask."""
+    return models_offered(one for one in findings(place) if one.provider.key_needed or not place.public)
+
+
+def findings(place: Place) -> list[Finding]:
+    """What doctor finds, once a visit and again when a key was typed; nothing is spent."""
+    if "findings" not in st.session_state:
+        with st.spinner("Looking which models answer"):
+            try:
+                found = asyncio.run(examine(place.settings, call=False))
+            except StrawberryError as error:
+                say(str(error))
+                found = []
+        st.session_state["findings"] = found
+    known: list[Finding] = st.session_state["findings"]
+    return known
 
 
 def own_folder() -> Path:

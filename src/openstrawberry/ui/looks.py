@@ -56,12 +56,15 @@ h1 {{ font-size: 1.7rem !important; padding: 0 0 0.4rem !important; letter-spaci
 .st-key-top {{ border-bottom: 1px solid var(--line); padding-bottom: 6px; }}
 .brand {{ font: 700 1.05rem/1.5 system-ui, sans-serif; color: var(--accent); margin-right: 10px; }}
 @media (max-width: 640px) {{ .berry table {{ font-size: 0.8rem; }} .berry th, .berry td {{ padding-right: 8px; }}
+  .berry .number {{ white-space: normal; }}
+  .berry .figures:has(> :nth-child(4):last-child) {{ grid-template-columns: 1fr 1fr; }}
   .berry .step > summary {{ display: block; }} .berry .step > summary .facts {{ display: block; }}
   .berry .card {{ padding: 12px; }} .berry .figures b {{ font-size: 1rem; }} }}
-.stMultiSelect [data-baseweb="tag"] {{ background: var(--line); color: var(--ink); }}
+.stMultiSelect [data-tag] {{ background: var(--line); color: var(--ink); }}
 .st-key-list button {{ justify-content: flex-start; text-align: left; }}
 .st-key-list button p {{ overflow-wrap: anywhere; text-align: left; }}
 .st-key-list button > div {{ justify-content: flex-start; }}
+.st-key-list button[kind=primary] {{ background: var(--card); color: var(--accent); border-color: var(--accent); }}
 """
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$&:^=])")
 

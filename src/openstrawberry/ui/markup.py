@@ -3,29 +3,34 @@
 What a model wrote is text, escaped wherever it stands; folding is `<details>`.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from html import escape
 
 from openstrawberry.store.browsing import Row
 from openstrawberry.trace import Turn
 from openstrawberry.ui.reading import SIGNS, Reading, Side, Step
+from openstrawberry.ui.summaries import Told
 from openstrawberry.ui.tree import draw, is_tree, replies
-from openstrawberry.wording import counted
+from openstrawberry.wording import counted, steers
 
 SHORT = 110  # characters of a user turn that is shown without being unfolded
+_NOT_A_NAME = re.compile(r"[^\w-]")
 
 
-def trace_html(reading: Reading, row: Row) -> str:
-    """One trace, folded; its steps are folded in turn."""
+def trace_html(reading: Reading, row: Row, told: Mapping[int, Told]) -> str:
+    """One trace, folded; its steps are folded in turn. `told`: the summaries that stand before them."""
     trace = reading.trace
     status = row.status if row.status in SIGNS and not trace.owed else "other"
-    name = f"t{trace.id}-"
+    name = f"t{_NOT_A_NAME.sub('', trace.id)}-"
     answer = trace.answer or "no answer"
     tokens = f"{row.output:,} tokens" if row.output >= 0 else ""
     facts = " · ".join(filter(None, (f"{row.turns:,} turns", tokens, f"{row.seconds:.1f} s")))
-    body = [about_html(reading), given_html(reading), *(step_html(step, name) for step in reading.steps)]
+    body = [about_html(reading), given_html(reading), steps_html(reading.steps, name, told)]
     if is_tree(trace):
-        body.append(f"<h3>The search: {reading.branches:,} replies beside the way</h3>{_tree(reading, name)}")
+        body.append(
+            f"<h2>The search: {counted(reading.branches, 'reply', 'replies')} beside the way</h2>{_tree(reading, name)}"
+        )
     return (
         f'<details class="trace {status}" id="{name[:-1]}"><summary><span class="sign {status}">{reading.sign}</span>'
         f'<span class="what">{text(trace.problem.question, 160)}</span>'
@@ -47,6 +52,20 @@ def about_html(reading: Reading) -> str:
 def given_html(reading: Reading) -> str:
     """What stood before the question, folded; nothing where nothing did."""
     return folded("what was said before", map(_turn, reading.given), "asked") if reading.given else ""
+
+
+def steps_html(steps: Iterable[Step], name: str, told: Mapping[int, Told], unfolded: bool = True) -> str:
+    """Steps one after another, each block of them below its summary where there is one."""
+    return "".join(
+        (summary_html(told[step.index]) if step.index in told else "") + step_html(step, name, unfolded=unfolded)
+        for step in steps
+    )
+
+
+def summary_html(told: Told) -> str:
+    """What a model said of some steps."""
+    by = f'<span class="facts">{text(told.model)}</span>'
+    return f'<p class="summary"><b>{text(told.name)}</b> {text(told.text)} {by}</p>'
 
 
 def step_html(step: Step, name: str, kind: str = "step", unfolded: bool = True) -> str:
@@ -74,8 +93,7 @@ def _asked(said: str) -> str:
 
 def _side(side: Side) -> str:
     last = side.turns[-1].content if side.turns else ""
-    shown = (f"<h4>{turn.role}</h4><pre>{text(turn.content)}</pre>" for turn in side.turns)
-    return folded(f"{side.channel}: {' '.join(last.split())[:90]}", shown, "side")
+    return folded(f"{side.channel}: {' '.join(last.split())[:90]}", map(_turn, side.turns), "side")
 
 
 def _tree(reading: Reading, name: str) -> str:
@@ -94,7 +112,12 @@ def _branch(turn: Turn, name: str) -> str:
 
 
 def _turn(turn: Turn) -> str:
-    return f"<h4>{turn.role}</h4><pre>{text(turn.content)}</pre>"
+    return said_html(turn.role, turn.content)
+
+
+def said_html(role: str, content: str) -> str:
+    """What somebody said."""
+    return f'<p class="who">{role}</p><pre>{text(content)}</pre>'
 
 
 def folded(title: str, parts: Iterable[str], kind: str) -> str:
@@ -105,7 +128,7 @@ def folded(title: str, parts: Iterable[str], kind: str) -> str:
 def text(given: str, limit: int = 0) -> str:
     """Any text as text: escaped, cut to `limit` characters, without letters that steer a terminal or turn the line."""
     shown = given if not limit or len(given) <= limit else given[: limit - 1].rstrip() + "…"
-    return escape("".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in shown))
+    return escape("".join("\ufffd" if steers(c) else c for c in shown))
 
 
 TRACE_STYLE = """
@@ -127,10 +150,11 @@ summary { cursor: pointer; }
 .step { border-left: 3px solid var(--line); padding: 2px 0 2px 12px; margin: 0 0 10px; }
 .step:target { border-left-color: var(--accent); }
 .step pre { margin: 6px 0; }
+.summary { border-left: 3px solid var(--accent); padding: 2px 0 2px 12px; margin: 12px 0 8px; overflow-wrap: anywhere; }
 .asked, .side { font-size: 0.9rem; color: var(--quiet); margin: 4px 0; }
 .side { border-left: 3px solid var(--accent); padding-left: 10px; }
-h3, h4 { font-size: 0.95rem; margin: 10px 0 6px; }
-h4 { color: var(--quiet); font-weight: 600; }
+.trace h2 { color: inherit; font-size: 0.95rem; margin: 10px 0 6px; }
+.who { color: var(--quiet); font-size: 0.95rem; font-weight: 600; margin: 10px 0 6px; }
 .tree { display: block; height: auto; }
 .tree path { stroke: var(--line); stroke-width: 1.5; fill: none; }
 .tree path.way { stroke: var(--accent); stroke-width: 2.5; }

@@ -20,6 +20,7 @@ WORDS = {
     "timeout": "the check took too long",
     "unknown": "unchecked",
 }
+LEAST = 200  # characters of a text that is shown whole, however long the trace
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ class Reading:
             return trace.error.message or f"broken off ({trace.stop})"
         ends = {"max_turns": "out of turns", "refused": "refused", "truncated": "cut off"}
         end = f", {ends[trace.stop]}" if trace.stop in ends else ""
-        return WORDS.get(trace.verdict.status, trace.verdict.status) + end
+        hint = ", shown the answer" if trace.correct and trace.hinted else ""
+        return WORDS.get(trace.verdict.status, trace.verdict.status) + hint + end
 
     @property
     def branches(self) -> int:
@@ -131,3 +133,30 @@ def _sides(trace: Trace, steps: Sequence[int]) -> list[tuple[Side, int]]:
         before = [number for number, reply in enumerate(steps) if reply <= begun]
         found.append((Side(turns[end].channel, tuple(reversed(line))), before[-1] if before else 0))
     return found
+
+
+def shortened(trace: Trace, most: int) -> Trace:
+    """`trace`, its longest texts cut until all have about `most` characters together; as it is if they have no more."""
+    turns, problem = trace.messages, trace.problem
+    sizes = [len(text) for turn in turns for text in (turn.content, turn.reasoning)]
+    sizes += [len(problem.question), len(problem.answer), len(trace.answer)]
+    limit = max(sizes, default=0)
+    while limit > LEAST and sum(min(size, limit) for size in sizes) > most:
+        limit //= 2
+    if limit >= max(sizes, default=0):
+        return trace
+    texts = {"question": cut(problem.question, limit), "answer": cut(problem.answer, limit)}
+    return trace.model_copy(update={
+        "messages": tuple(turn.model_copy(update={
+            "content": cut(turn.content, limit), "reasoning": cut(turn.reasoning, limit)}) for turn in turns),
+        "problem": problem.model_copy(update=texts),
+        "answer": cut(trace.answer, limit),
+    })  # fmt: skip
+
+
+def cut(text: str, limit: int) -> str:
+    """`text`, or its beginning and its end with as many characters as `limit`, and how many are not shown."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]} … [{len(text) - 2 * half:,} characters left out] … {text[len(text) - half :]}"

@@ -5,20 +5,24 @@ wherever it stands. A run of more than `PER_PAGE` traces, or more than `PAGE_BYT
 one another.
 """
 
-from collections.abc import Iterator
-from html import escape
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from openstrawberry.evaluation.page import HEAD, STYLE
-from openstrawberry.evaluation.plots import Point, bars, lines
+from openstrawberry.evaluation.page import HEAD, STYLE, Figure, figure_html
+from openstrawberry.evaluation.plots import bars, dots, lines
 from openstrawberry.stats import wilson
 from openstrawberry.store.browsing import EVERYTHING, Browser, Order, Row, Tally, Wanted
 from openstrawberry.store.files import write_whole
 from openstrawberry.ui.markup import TRACE_STYLE, text, trace_html
-from openstrawberry.ui.reading import SIGNS, WORDS, read
+from openstrawberry.ui.measures import by_difficulty, by_name, share, takes, together
+from openstrawberry.ui.reading import WORDS, read, shortened
+from openstrawberry.ui.summaries import Kept, read_summaries
 
 PER_PAGE, PAGE_BYTES = 200, 4_500_000
+LEAST = 100_000  # characters of a trace, however long its texts are
 _KINDS = (("all", "All"), ("correct", "Right"), ("incorrect", "Wrong"), ("no_answer", "No answer"), ("other", "Other"))
 
 
@@ -34,10 +38,10 @@ def write_report(browser: Browser, file: Path, wanted: Wanted = EVERYTHING, orde
     while body is not None:
         following = next(pages, None)  # one page ahead: a large run is never in memory as a whole
         number = len(files) + 1
-        links = _links(file, number, following is not None)
+        above, below = (_links(file, number, following is not None, where) for where in ("above", "below"))
         front = _about(browser, wanted) if number == 1 else ""
         files.append(_page_file(file, number))
-        write_whole(files[-1], _whole(browser, front + _filter() + links + body + links))
+        write_whole(files[-1], _whole(browser, front + _filter() + above + body + below))
         body = following
     return files
 
@@ -48,16 +52,28 @@ def _page_file(file: Path, number: int) -> Path:
 
 def _pages(browser: Browser, wanted: Wanted, order: Order) -> Iterator[str]:
     """The traces as HTML, page by page."""
+    kept = read_summaries(browser.path)
     parts: list[str] = []
     size = 0
     for row in _rows(browser, wanted, order):
-        shown = trace_html(read(browser.read(row)), row)
+        shown = _trace(browser, row, kept)
         if parts and (len(parts) == PER_PAGE or size + len(shown.encode()) > PAGE_BYTES):
             yield "\n".join(parts)
             parts, size = [], 0
         parts.append(shown)
         size += len(shown.encode())
     yield "\n".join(parts) or '<p class="quiet">No trace fits.</p>'
+
+
+def _trace(browser: Browser, row: Row, kept: Kept) -> str:
+    """One trace; of one that is too long for a page, the longest texts are cut in their middles."""
+    whole = read(browser.read(row))
+    told = kept.told(whole)
+    shown, most = trace_html(whole, row, told), PAGE_BYTES
+    while len(shown.encode()) > PAGE_BYTES and most > LEAST:
+        most //= 2
+        shown = trace_html(read(shortened(whole.trace, most)), row, told)
+    return shown
 
 
 def _rows(browser: Browser, wanted: Wanted, order: Order) -> Iterator[Row]:
@@ -69,8 +85,8 @@ def _about(browser: Browser, wanted: Wanted) -> str:
     """What this run is, and how it went, in figures."""
     config: dict[str, Any] = browser.run.get("config") or {}
     counts = browser.counts("status")
-    judged = sum(counts.get(status, 0) for status in SIGNS)
-    right = counts.get("correct", 0)
+    groups = together(browser.tally("model", "strategy"))
+    judged, right = sum(tally.judged for tally in groups), sum(tally.right for tally in groups)
     low, high = wilson(right, judged)
     rows = [("model", ", ".join(browser.counts("model"))), ("strategy", ", ".join(browser.counts("strategy")))]
     rows += [("problems", str(config.get("problems", "")))] if config.get("problems") else []
@@ -78,34 +94,27 @@ def _about(browser: Browser, wanted: Wanted) -> str:
     if judged:
         rows += [("right", f"{right:,} of {judged:,}: {right / judged:.1%} (95% interval {low:.1%} to {high:.1%})")]
     others = [f"{count:,} {WORDS.get(name, name)}" for name, count in counts.items() if name != "correct"]
+    hinted = counts.get("correct", 0) - right
+    others += [f"{hinted:,} right only with a hint"] if hinted else []
     rows += [("not", ", ".join(others))] if others else []
     shown = browser.count(wanted)
     rows += [("shown here", f"{shown:,}")] if shown != browser.count() else []
     facts = "".join(f"<dt>{name}</dt><dd>{text(value)}</dd>" for name, value in rows if value)
-    return f"<section><dl>{facts}</dl>{''.join(_figures(browser))}</section>"
+    return f"<section><dl>{facts}</dl>{''.join(map(figure_html, _figures(browser, groups)))}</section>"
 
 
-def _figures(browser: Browser) -> Iterator[str]:
-    groups = browser.tally("model", "strategy")
-    if len(groups) > 1:
-        shares = {" · ".join(tally.group): _share(tally) for tally in groups}
-        yield _figure(bars(shares, name="groups"), "Share right, with 95% intervals")
-    families: dict[str, list[Point]] = {}
-    for tally in browser.tally("family", "difficulty"):
-        family, difficulty = tally.group
-        families.setdefault(family or "problems", []).append(Point(difficulty, *_share(tally)))
-    several = {family: points for family, points in families.items() if len(points) > 1}
-    if several:
-        drawn = lines(several, "difficulty", "share right", name="sizes")
-        yield _figure(drawn, "Share right by difficulty, with 95% intervals")
-
-
-def _share(tally: Tally) -> tuple[float, float, float]:
-    return tally.right / tally.traces, *wilson(tally.right, tally.traces)
-
-
-def _figure(svg: str, caption: str) -> str:
-    return f'<figure role="img" aria-label="{escape(caption)}">{svg}<figcaption>{escape(caption)}</figcaption></figure>'
+def _figures(browser: Browser, groups: Sequence[Tally]) -> Iterator[Figure]:
+    named = by_name(groups)
+    if len(named) > 1:
+        shares = {name: share(tally) for name, tally in named.items()}
+        yield Figure(bars(shares, name="groups"), "Share right, with 95% intervals")
+        for what, series in takes(named).items():
+            drawn = dots(series, what, "share right", name=what)
+            yield Figure(drawn, f"Share right against {what}, with 95% intervals")
+    sizes = by_difficulty(together(browser.tally("model", "strategy", "family", "difficulty")), named)
+    for family, series in sizes.items():
+        drawn = lines(series, "difficulty", "share right", name=f"sizes-{family}")
+        yield Figure(drawn, f"{family}: share right by difficulty, with 95% intervals")
 
 
 def _filter() -> str:
@@ -118,18 +127,23 @@ def _filter() -> str:
     return f"<fieldset><legend>Show</legend>{radios}</fieldset>"
 
 
-def _links(file: Path, number: int, more: bool) -> str:
+def _links(file: Path, number: int, more: bool, where: str) -> str:
     if number == 1 and not more:
         return ""
     places = [("first page", 1)] if number > 2 else []
     places += [("previous page", number - 1)] if number > 1 else []
     places += [("next page", number + 1)] if more else []
-    links = (f'<a href="{escape(_page_file(file, place).name)}">{word}</a>' for word, place in places)
-    return f'<nav aria-label="pages"><b>Page {number}</b> {" ".join(links)}</nav>'
+    links = (f'<a href="{_address(_page_file(file, place))}">{word}</a>' for word, place in places)
+    return f'<nav aria-label="pages, {where}"><b>Page {number}</b> {" ".join(links)}</nav>'
+
+
+def _address(file: Path) -> str:
+    """A file beside this one, whatever letters its name has."""
+    return quote(os.fsencode(file.name))
 
 
 def _whole(browser: Browser, body: str) -> str:
-    title = escape(browser.path.resolve().name)
+    title = text(browser.path.resolve().name)
     return (
         f"{HEAD}<title>{title}</title>\n<style>{STYLE}{TRACE_STYLE}{_OWN_STYLE}</style>\n</head>\n"
         f"<body>\n<main>\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"

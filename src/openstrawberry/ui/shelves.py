@@ -1,6 +1,5 @@
 """Every run below a folder: what it is, how far it has come, and whether somebody writes to it now."""
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,16 +11,16 @@ from openstrawberry.errors import SetupError
 from openstrawberry.store.browsing import Browser
 from openstrawberry.store.lock import is_locked
 from openstrawberry.store.reading import read_run
-from openstrawberry.ui.reading import SIGNS
+from openstrawberry.wording import cause
 
 _COUNTED = ("run.json", "traces-*.jsonl", "failed-*.jsonl", "verdicts-*.jsonl")
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What one run holds: how many traces per verdict, end, model and strategy, tokens written, dollars (-1: unknown).
+    """What one run holds: how many traces per verdict, end, model and strategy, and what they took (-1: unknown).
 
-    `expected`: how many traces it is to have, 0 where that is not known.
+    `right` of the `judged` ones were solved, see `Tally`. `expected`: how many there are to be, 0 where nobody knows.
     """
 
     created: str
@@ -32,6 +31,8 @@ class Counted:
     stops: Mapping[str, int]
     models: Mapping[str, int]
     strategies: Mapping[str, int]
+    right: int
+    judged: int
     output: int
     cost: float
 
@@ -39,16 +40,6 @@ class Counted:
     def traces(self) -> int:
         """All of them."""
         return sum(self.stops.values())
-
-    @property
-    def right(self) -> int:
-        """Those whose answer was right."""
-        return self.statuses.get("correct", 0)
-
-    @property
-    def judged(self) -> int:
-        """Those that have a verdict."""
-        return sum(self.statuses.get(status, 0) for status in SIGNS)
 
     @property
     def share(self) -> float:
@@ -70,14 +61,25 @@ class Listed:
         return "going on" if self.live else "finished" if self.holds.finished else "unfinished"
 
 
-def run_folders(home: Path) -> list[Path]:
-    """The run directories below `home`, also those inside a loop or an evaluation, the newest first."""
+def run_folders(home: Path, asked: bool = True) -> list[Path]:
+    """The run directories below `home`, also those inside a loop or an evaluation, the newest first.
+
+    `asked`: also those of single questions (`strawberry ask`, and the page).
+    """
     found: list[tuple[str, Path]] = []
     for pattern in ("*/run.json", "*/*/run.json", "*/*/*/run.json"):
         for file in home.glob(pattern):
             with suppress(SetupError):
-                found.append((str(read_run(file.parent).get("created")), file.parent))
+                run = read_run(file.parent)
+                if asked or (run.get("config") or {}).get("command") != "ask":
+                    found.append((str(run.get("created")), file.parent))
     return [path for _, path in sorted(found, reverse=True)]
+
+
+def name_of(path: Path, home: Path) -> str:
+    """What a run is called on the page: its place below `home`, also where its letters are no text."""
+    name = str(path.relative_to(home)) if path != home else path.name
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def listed(path: Path) -> Listed:
@@ -87,7 +89,10 @@ def listed(path: Path) -> Listed:
         SetupError: it is no run directory that can be read.
     """
     files = (file for pattern in _COUNTED for file in path.glob(pattern))
-    marks = tuple((file.name, stat.st_size, stat.st_mtime_ns) for file in sorted(files) if (stat := file.stat()))
+    try:
+        marks = tuple((file.name, stat.st_size, stat.st_mtime_ns) for file in sorted(files) if (stat := file.stat()))
+    except OSError as error:
+        raise SetupError(f"{path} can no longer be read ({cause(error)}): see whether it is still there.") from error
     return Listed(path, is_locked(path), _counted(path, marks))
 
 
@@ -106,7 +111,9 @@ def _counted(path: Path, marks: tuple[tuple[str, int, int], ...]) -> Counted:
             stops=browser.counts("stop"),
             models=browser.counts("model"),
             strategies=browser.counts("strategy"),
-            output=sum(each.output for each in sums),
+            right=sum(each.right for each in sums),
+            judged=sum(each.judged for each in sums),
+            output=sum(each.output for each in sums) if all(each.output >= 0 for each in sums) else -1,
             cost=sum(each.cost for each in sums) if all(each.cost >= 0 for each in sums) else -1.0,
         )
 
@@ -114,24 +121,3 @@ def _counted(path: Path, marks: tuple[tuple[str, int, int], ...]) -> Counted:
 def _expected(config: Mapping[str, Any]) -> int:
     problems, samples = config.get("total") or config.get("limit"), config.get("samples")
     return int(problems) * int(samples) if isinstance(problems, int) and isinstance(samples, int) else 0
-
-
-def loops(home: Path) -> list[Path]:
-    """The loops (`strawberry bootstrap`) below `home`, the newest first."""
-    files = [*home.glob("lineage.json"), *home.glob("*/lineage.json"), *home.glob("*/*/lineage.json")]
-    return [file.parent for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True)]
-
-
-def read_loop(path: Path) -> dict[str, Any]:
-    """`lineage.json` of a loop.
-
-    Raises:
-        SetupError: it is missing or damaged.
-    """
-    try:
-        found = json.loads((path / "lineage.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SetupError(f"{path} holds no loop that can be read ({error}): name one made by bootstrap.") from error
-    if not isinstance(found, dict) or not isinstance(found.get("rounds"), list):
-        raise SetupError(f"{path / 'lineage.json'} is damaged: run the loop again.")
-    return found

@@ -82,7 +82,7 @@ def draw(trace: Trace, anchor: str) -> str:
     where[-1] = (RADIUS + 4 + (min(first, default=0) + max(first, default=0)) / 2 * ACROSS, RADIUS + 4)  # the question
     width = max((x for x, _ in where.values()), default=0) + RADIUS + 4
     height = max((y for _, y in where.values()), default=0) + RADIUS + 16
-    lines = []
+    lines, labels = [], []
     x, y = where[-1]
     circles = [
         f'<g><title>the question</title><rect class="way" x="{x - 7:g}" y="{y - 5:g}" width="14" height="14"/></g>'
@@ -95,16 +95,17 @@ def draw(trace: Trace, anchor: str) -> str:
         told = escape(
             f"{dot.title} (value {dot.value:.2f}, {counted(dot.visits, 'visit')})" if dot.visits else dot.title
         )
-        label = f'<text x="{x:g}" y="{y + RADIUS + 10:g}">{dot.value:.2f}</text>' if dot.visits else ""
+        if dot.visits:
+            labels.append(f'<text x="{x:g}" y="{y + RADIUS + 10:g}">{dot.value:.2f}</text>')
         shade = f"{0.15 + 0.85 * min(1.0, max(0.0, dot.value)):.2f}" if dot.visits else "0.15"
         circles.append(
             f'<a href="#{anchor}{dot.index}" aria-label="{told}"><title>{told}</title>'
             f'<circle class="{kind}" cx="{x:g}" cy="{y:g}" r="{RADIUS}" '
-            f'fill-opacity="{shade}"/>{label}</a>'
+            f'fill-opacity="{shade}"/></a>'
         )
     return (
         f'<svg class="tree" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
-        f'style="width:{width:g}px">{"".join(lines)}{"".join(circles)}</svg>'
+        f'style="width:{width:g}px">{"".join([*lines, *circles, *labels])}</svg>'
     )
 
 

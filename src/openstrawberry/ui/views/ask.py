@@ -1,22 +1,19 @@
 """Ask: a model, a strategy, a question; its steps as they come, and the verdict."""
 
-import asyncio
 from typing import Any
 
 import streamlit as st
 
 from openstrawberry.config import RunConfig, load_config
-from openstrawberry.doctor import Finding, examine
 from openstrawberry.errors import StrawberryError
 from openstrawberry.ui.choices import (
     Option,
     keys_wanted,
-    models_offered,
     options_of,
     refuse_what_is_not_for_guests,
     strategy_names,
 )
-from openstrawberry.ui.frame import Place
+from openstrawberry.ui.frame import Place, findings, offered
 from openstrawberry.ui.looks import plain, say
 from openstrawberry.ui.session import Conversation
 from openstrawberry.ui.views.talk import draw, draw_end
@@ -41,7 +38,7 @@ def _form(place: Place) -> None:
         question = st.text_area("Question", QUESTION, key="ask-question", height=90)
         wide, narrow = st.columns([2, 1])
         model = wide.selectbox(
-            "Model", _models(place), key="ask-model", accept_new_options=True,
+            "Model", offered(place), key="ask-model", accept_new_options=True,
             help="Those that answer now; any other can be typed as provider:name.",
         )  # fmt: skip
         answer = narrow.text_input("Right answer, if known", "3", key="ask-answer")
@@ -107,25 +104,6 @@ def _restart() -> None:
         st.session_state.pop(key, None)
 
 
-def _models(place: Place) -> list[str]:
-    found = _findings(place)
-    return models_offered(one for one in found if one.provider.key_needed or not place.public)
-
-
-def _findings(place: Place) -> list[Finding]:
-    """What doctor finds, once a visit and again when a key was typed; nothing is spent."""
-    if "findings" not in st.session_state:
-        with st.spinner("Looking which models answer"):
-            try:
-                found = asyncio.run(examine(place.settings, call=False))
-            except StrawberryError as error:
-                say(str(error))
-                found = []
-        st.session_state["findings"] = found
-    findings: list[Finding] = st.session_state["findings"]
-    return findings
-
-
 def _options(strategy: str) -> dict[str, Any]:
     """What was changed from the default."""
     chosen: dict[str, Any] = {}
@@ -175,7 +153,7 @@ def _settings() -> dict[str, Any]:
 
 def _keys(place: Place) -> None:
     """Keys live in this visit, and are shown as set or not, never as themselves."""
-    wanted = keys_wanted(_findings(place))
+    wanted = keys_wanted(findings(place))
     with st.form("key", clear_on_submit=True, border=False):
         one, two, three = st.columns([1, 2, 1], vertical_alignment="bottom")
         provider = one.selectbox("Key for", sorted(wanted))

@@ -14,7 +14,7 @@ from openstrawberry.trace import OWED, Trace
 from openstrawberry.ui.frame import Place
 from openstrawberry.ui.looks import count, dollars, figures, plain, put, say, table
 from openstrawberry.ui.reading import SIGNS, WORDS
-from openstrawberry.ui.shelves import Counted, Listed, listed, run_folders
+from openstrawberry.ui.shelves import Counted, Listed, listed, name_of, run_folders
 from openstrawberry.ui.views.reader import show_trace
 
 PER_PAGE = 8
@@ -38,11 +38,11 @@ def page(place: Place) -> None:
         say(f"There is no run in {place.home} yet: ask something, or make one with `strawberry generate`.", "note")
         return
     _overview(folders[:SHOWN], place.home)
-    names = {str(path.relative_to(place.home)): path for path in folders}
+    names = {name_of(path, place.home): path for path in folders}
     name = st.selectbox("Run", list(names), key="run", on_change=_another_run)
     try:
         with Browser(names[name]) as browser:
-            _run(browser, names[name], folders)
+            _run(browser, place, folders)
     except StrawberryError as error:
         say(str(error))
 
@@ -55,8 +55,9 @@ def _overview(folders: list[Path], home: Path) -> None:
         rows = (_line(run, home) for run in _listed(folders))
         table(("run", "begun", "model", "", "traces", "right"), rows, words=4)
 
-    with st.expander(f"The newest {len(runs)} of all runs" if len(runs) == SHOWN else "All runs", expanded=False):
-        st.fragment(draw, run_every=EVERY if any(run.live for run in runs) else None)()
+    live = any(run.live for run in runs)
+    with st.expander(f"The newest {len(runs)} of all runs" if len(runs) == SHOWN else "All runs", expanded=live):
+        st.fragment(draw, run_every=EVERY if live else None)()
 
 
 def _listed(folders: list[Path]) -> list[Listed]:
@@ -73,19 +74,25 @@ def _line(run: Listed, home: Path) -> tuple[str, ...]:
     holds = run.holds
     of = f" of {holds.expected:,}" if holds.expected > holds.traces else ""
     right = f"{holds.right / holds.judged:.0%}" if holds.judged else ""
-    name = str(run.path.relative_to(home))
-    return (name, _when(holds.created), ", ".join(holds.models), run.state, f"{holds.traces:,}{of}", right)
+    return (
+        name_of(run.path, home),
+        _when(holds.created),
+        ", ".join(holds.models),
+        run.state,
+        f"{holds.traces:,}{of}",
+        right,
+    )
 
 
 def _when(created: str) -> str:
     try:
         return datetime.fromisoformat(created).astimezone().strftime("%d %b %H:%M")
-    except ValueError:
+    except (ValueError, OverflowError):
         return ""
 
 
-def _run(browser: Browser, path: Path, folders: list[Path]) -> None:
-    run = listed(path)
+def _run(browser: Browser, place: Place, folders: list[Path]) -> None:
+    run = listed(browser.path)
     holds = run.holds
     low, high = wilson(holds.right, holds.judged) if holds.judged else (0.0, 0.0)
     figures(
@@ -112,15 +119,15 @@ def _run(browser: Browser, path: Path, folders: list[Path]) -> None:
     with left:
         _list(rows, row, at, pages, total)
     with right:
-        other = _beside(browser, row, folders)
+        other = _beside(browser, row, place, folders)
         if other is None:
-            show_trace(browser.read(row), "one")
+            show_trace(browser.read(row), "one", browser.path, place)
     if other is not None:
         one, two = st.columns(2)
         with one:
-            show_trace(browser.read(row), "one")
+            show_trace(browser.read(row), "one", browser.path, place)
         with two:
-            show_trace(other, "two")
+            show_trace(*other, place)
 
 
 def _filters(holds: Counted) -> tuple[Wanted, Order]:
@@ -187,14 +194,12 @@ def _open(trace_id: str) -> None:
     st.session_state.pop("beside", None)
 
 
-def _beside(browser: Browser, row: Row, folders: list[Path]) -> Trace | None:
-    """A second trace of the same problem, of this run or another; one with the other verdict is offered first."""
-    runs = {str(path): path.name for path in folders if path != browser.path}
+def _beside(browser: Browser, row: Row, place: Place, folders: list[Path]) -> tuple[Trace, str, Path] | None:
+    """A second trace of the same problem, of this run or another, and where; one with the other verdict comes first."""
+    runs = {name_of(path, place.home): path for path in folders if path != browser.path}
     with st.expander("Compare with another trace of this problem"):
-        elsewhere = st.selectbox(
-            "From", [None, *runs], key="beside-run", format_func=lambda name: runs[name] if name else "this run"
-        )
-        with Browser(Path(elsewhere) if elsewhere else browser.path) as second:
+        elsewhere = st.selectbox("From", [None, *runs], key="beside-run", format_func=lambda name: name or "this run")
+        with Browser(runs[elsewhere] if elsewhere else browser.path) as second:
             found = second.page(Wanted(problem=row.problem), size=200)
             others = {other.id: other for other in found if elsewhere or other.id != row.id}
             if not others:
@@ -204,4 +209,4 @@ def _beside(browser: Browser, row: Row, folders: list[Path]) -> Trace | None:
             beside = st.selectbox(
                 "Trace", [None, *names], key="beside", format_func=lambda each: told(others[each]) if each else "none"
             )
-            return second.read(others[beside]) if beside else None
+            return (second.read(others[beside]), "two", second.path) if beside else None

@@ -6,7 +6,7 @@ import streamlit as st
 
 from openstrawberry.trace import Trace
 from openstrawberry.ui.looks import count, dollars, figures, put, say
-from openstrawberry.ui.markup import folded, step_html, text
+from openstrawberry.ui.markup import folded, said_html, step_html, text
 from openstrawberry.ui.reading import read
 from openstrawberry.ui.session import Conversation, View
 from openstrawberry.ui.transcript import Block, Lane, Votes, spread, winner
@@ -109,11 +109,7 @@ def _pick(lanes: list[Lane]) -> None:
 def _steps(lane: Lane, running: bool) -> None:
     blocks = lane.blocks if running else [block for block in lane.blocks if block.node is not None]
     if blocks and len(before := blocks[0].after.path()) > 1:
-        put(
-            folded(
-                "what was said before", (f"<h4>{n.role}</h4><pre>{text(n.content)}</pre>" for n in before[:-1]), "asked"
-            )
-        )
+        put(folded("what was said before", (said_html(n.role, n.content) for n in before[:-1]), "asked"))
     if len(blocks) > SHOWN:
         put(f'<p class="quiet">The newest {SHOWN} of {len(blocks):,} steps; all of them are in Runs.</p>')
     for number, block in list(enumerate(blocks, start=1))[-SHOWN:]:
