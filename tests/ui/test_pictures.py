@@ -47,8 +47,8 @@ def closed(browser: Any) -> Iterator[None]:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("pictures") / "traces"
     for strategy in filter(None, (SEARCH, "cot", "strawberry")):
-        samples, problems = ("1", "4") if strategy == SEARCH else ("3", "12")
-        command = [sys.executable, "-m", "openstrawberry", "generate", "--strategy", strategy, "--limit", problems]
+        samples = "1" if strategy == SEARCH else "3"
+        command = [sys.executable, "-m", "openstrawberry", "generate", "--strategy", strategy, "--limit", "12"]
         subprocess.run(
             [*command, "--samples", samples, "--out", home / f"demo-{strategy}"], check=True, capture_output=True
         )
