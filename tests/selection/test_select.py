@@ -179,7 +179,8 @@ def test_odd_traces_cost_themselves_only(tmp_path: Path) -> None:
     silent = whole(ASKED, [turn("user", ASKED.question, -1)], (0,), "incorrect", sample=8)
     run = write_run(tmp_path / "run", [*two(), empty, silent])
     with (run / "traces-00000.jsonl").open("a") as out:
-        out.write(whole(ASKED, [], (3, 4), sample=9).to_line() + "\n{broken\n")
+        lost = {**json.loads(whole(ASKED, [], (), sample=9).to_line()), "path": [3, 4]}
+        out.write(json.dumps(lost) + "\n{broken\n")
     found = select([run], Selecting())
     assert len(found) == 1
     assert found.report.dropped_traces == {"without a last reply": 2}

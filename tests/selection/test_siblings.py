@@ -7,7 +7,7 @@ import pytest
 from openstrawberry.problems.problem import Problem
 from openstrawberry.problems.procedures import check, final, lines
 from openstrawberry.selection.candidates import Pick
-from openstrawberry.selection.siblings import grow, leaf_outcome, leaves, path_to, step_pairs
+from openstrawberry.selection.siblings import grow, leaf_outcome, leaves, step_pairs
 from openstrawberry.trace import Trace
 from tests.selection.making import SUMS, offered, problem, sum_problem, trace, turn, whole
 
@@ -121,11 +121,6 @@ def test_a_leaf_that_says_what_the_trace_says_has_its_verdict() -> None:
     for status, expected in (("correct", "right"), ("incorrect", "wrong"), ("timeout", "void")):
         one = whole(asked, [turn("user", "?", -1)], (0,), status, answer="1+x")
         assert leaf_outcome(one, "<final_answer>1+x</final_answer>") == expected
-
-
-def test_a_parent_that_runs_in_a_circle_ends_the_path() -> None:
-    one = whole(ASKED, [turn("user", "?", 1), turn("assistant", "a", 0), turn("assistant", "b", 2)], (0, 1))
-    assert (path_to(one, 1), path_to(one, 2)) == ((0, 1), (2,))
 
 
 STEPS = lines(ITEM)

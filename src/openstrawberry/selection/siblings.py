@@ -104,7 +104,7 @@ def leaves(one: Candidate, trace: Trace) -> list[Candidate]:
 def path_to(trace: Trace, leaf: int) -> tuple[int, ...]:
     """The nodes from the root to `leaf`. A parent always stands before its children, so this ends."""
     path = [leaf]
-    while 0 <= (parent := trace.messages[path[-1]].parent) < path[-1]:
+    while (parent := trace.messages[path[-1]].parent) >= 0:
         path.append(parent)
     return tuple(reversed(path))
 
