@@ -103,7 +103,7 @@ def test_a_template_that_rewrites_earlier_turns_gives_way_to_its_variant_for_tra
     told, file = [], pairs if method == "dpo" else conversations
     training = Training(Recipe(method=method, **QUICK), with_template(tmp_path / "q", QWEN3), file, told.append)
     assert any("trl's variant" in each.text for each in told if isinstance(each, Notice))
-    learnt = "".join(text for text, marked in training.previews(1)[0] if marked)
+    learnt = "".join(text for text, marked in training.previews(1)[0].pieces if marked)
     replies = [each["content"] for each in pair(1)["chosen"] if each["role"] == "assistant"]
     assert learnt == "".join(f"<think>\n\n</think>\n\n{reply}<|im_end|>" for reply in replies)
     folder = training.run(tmp_path / "out").folder
