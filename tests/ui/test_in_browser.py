@@ -19,31 +19,16 @@ from tests.ui.browsing_pages import NARROW, WIDE, Visit, chromium, served
 from tests.ui.test_reading import search
 
 pytest.importorskip("streamlit", reason="streamlit is not installed")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.usefixtures("closed"),
     pytest.mark.skipif(not chromium(), reason="no chromium: name one in OPENSTRAWBERRY_CHROMIUM"),
 ]
 BAD = (
     "<script>alert(1)</script><img src=x onerror=alert(2)> ![p](http://example.com/p.png) "
     "[l](javascript:alert(3)) <turn_title>**<img src=x onerror=alert(4)>** ![t](http://example.com/t.png)</turn_title>"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-@pytest.fixture(autouse=True)
-def closed(browser: Any) -> Iterator[None]:
-    """No tab of one test is drawn on during the next."""
-    yield
-    for context in browser.contexts:
-        context.close()
 
 
 @pytest.fixture(scope="module")

@@ -17,30 +17,15 @@ from openstrawberry.strategies.catalogue import STRATEGIES
 from tests.ui.browsing_pages import NARROW, WIDE, Visit, chromium, served
 
 pytest.importorskip("streamlit", reason="streamlit is not installed")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.usefixtures("closed"),
     pytest.mark.skipif(not chromium(), reason="no chromium: name one in OPENSTRAWBERRY_CHROMIUM"),
     pytest.mark.skipif("OPENSTRAWBERRY_PICTURES" not in os.environ, reason="no pictures wanted"),
 ]
 SEARCH = next((name for name in ("mcts", "beam") if name in STRATEGIES.names()), "")
 SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-@pytest.fixture(autouse=True)
-def closed(browser: Any) -> Iterator[None]:
-    """No tab of one test is drawn on during the next."""
-    yield
-    for context in browser.contexts:
-        context.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ OPENSTRAWBERRY_AXE=/path/to/axe.min.js      of axe-core, such as `npm pack axe-c
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,11 @@ from tests.ui.test_reading import search
 from tests.ui.test_report import hostile, run_of
 from tests.ui.test_summaries import walked
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 AXE = os.environ.get("OPENSTRAWBERRY_AXE", "")
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.usefixtures("closed"),
     pytest.mark.skipif(not chromium(), reason="no chromium: name one in OPENSTRAWBERRY_CHROMIUM"),
 ]
 SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
@@ -78,22 +79,6 @@ def criticised(number: int) -> Trace:
     last = tree.add("assistant", "two", tree.add("user", "weak", first), reply=make_reply("two", reasoning="a thought"))
     path = tuple(node.index for node in last.path())
     return id_of(make_trace(0).model_copy(update={"messages": tuple(map(turn_of, tree.nodes)), "path": path}), number)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-@pytest.fixture(autouse=True)
-def closed(browser: Any) -> Iterator[None]:
-    """No tab of one test is drawn on during the next."""
-    yield
-    for context in browser.contexts:
-        context.close()
 
 
 def opened(browser: Any, file: Path, size: tuple[int, int], scheme: str = "light", unfolded: bool = False) -> Visit:

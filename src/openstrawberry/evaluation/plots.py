@@ -59,14 +59,9 @@ def lines(
                 axes.fill_between(xs, lows, highs, color=colour, alpha=0.16, linewidth=0)
             axes.plot(xs, ys, color=colour, marker=marker, markersize=3.6, linewidth=1.5,
                       label=_plain(label) if number in shown else "_")  # fmt: skip
-        if shown:
-            figure.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), frameon=False, ncols=1, labelspacing=0.25)
-        axes.grid(axis="y", linewidth=0.6)
-        _scale(axes.yaxis, axes.set_ylim, percent)
+        _framed(figure, axes, x_label, y_label, percent, bool(shown))
         if all(float(point.x).is_integer() for points in series.values() for point in points):
             axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set_xlabel(_plain(x_label))
-        axes.set_title(_plain(y_label), fontsize=8.5, loc="left", pad=6)
         return _svg(figure, name)
 
 
@@ -91,13 +86,8 @@ def dots(
                 axes.plot((point.x, point.x), (point.low, point.high), color=colour, linewidth=1.3)
                 axes.plot(point.x, point.y, color=colour, marker=marker, markersize=4.5, linewidth=0,
                           label=_plain(label) if number in shown and not place else "_")  # fmt: skip
-        if shown:
-            figure.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), frameon=False, ncols=1, labelspacing=0.25)
-        axes.grid(axis="y", linewidth=0.6)
-        _scale(axes.yaxis, axes.set_ylim, percent)
+        _framed(figure, axes, x_label, y_label, percent, bool(shown))
         axes.set_xlim(left=0)
-        axes.set_xlabel(_plain(x_label))
-        axes.set_title(_plain(y_label), fontsize=8.5, loc="left", pad=6)
         return _svg(figure, name)
 
 
@@ -140,6 +130,16 @@ def _styled(name: str) -> Any:
     from matplotlib import rc_context
 
     return rc_context({**_STYLE, "svg.hashsalt": name})
+
+
+def _framed(figure: Any, axes: Any, x_label: str, y_label: str, percent: bool, named: bool) -> None:
+    """What stands around lines and dots alike: names above where there are any, a grid, scale, labels."""
+    if named:
+        figure.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), frameon=False, ncols=1, labelspacing=0.25)
+    axes.grid(axis="y", linewidth=0.6)
+    _scale(axes.yaxis, axes.set_ylim, percent)
+    axes.set_xlabel(_plain(x_label))
+    axes.set_title(_plain(y_label), fontsize=8.5, loc="left", pad=6)
 
 
 def _canvas(height: float, above: float, left: float = 0.11, below: float = 0.42) -> tuple[Any, Any]:
