@@ -1,30 +1,115 @@
-"""Group commit, when the loop around it is torn down."""
+"""Group commit: who shares a commit, who hears of a failure, and what happens when the loop around it is torn down."""
 
 import asyncio
 import threading
 from collections.abc import Sequence
 
+import pytest
+
 from openstrawberry.store.committer import Committer
 
 
-def test_it_closes_though_everything_was_cancelled() -> None:
-    writing, go_on = threading.Event(), threading.Event()
+class Disk:
+    """A commit that waits to be let go, and remembers its groups."""
 
-    def commit(items: Sequence[int]) -> None:
-        writing.set()
-        go_on.wait(10)
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.groups: list[list[int]] = []
+
+    def __call__(self, items: Sequence[int]) -> None:
+        self.begun.set()
+        assert self.go_on.wait(10)
+        if 13 in items:
+            raise OSError("no space left")
+        self.groups.append(list(items))
+
+
+def test_what_comes_during_a_commit_shares_the_next_one() -> None:
+    disk = Disk()
+    written: list[int] = []
 
     async def session() -> None:
-        committer: Committer[int] = Committer(commit)
+        committer = Committer(disk, written.extend)
+        first = asyncio.create_task(committer.put(1))
+        await asyncio.to_thread(disk.begun.wait, 10)
+        others = [asyncio.create_task(committer.put(item)) for item in (2, 3, 4)]
+        await asyncio.sleep(0)
+        assert written == [1]
+        disk.go_on.set()
+        await asyncio.gather(first, *others)
+        await committer.close()
+
+    asyncio.run(session())
+    assert disk.groups == [[1], [2, 3, 4]]
+    assert written == [1, 2, 3, 4]
+
+
+def test_a_failure_reaches_everybody_in_its_group_and_nobody_else() -> None:
+    disk = Disk()
+
+    async def session() -> list[object]:
+        committer = Committer(disk)
+        first = asyncio.create_task(committer.put(1))
+        await asyncio.to_thread(disk.begun.wait, 10)
+        others = [asyncio.create_task(committer.put(item)) for item in (2, 13)]
+        await asyncio.sleep(0)
+        disk.go_on.set()
+        found = await asyncio.gather(first, *others, return_exceptions=True)
+        found.append(await committer.put(5))
+        await committer.close()
+        return found
+
+    first, second, third, last = asyncio.run(session())
+    assert first is None
+    assert last is None
+    assert isinstance(second, OSError)
+    assert isinstance(third, OSError)
+    assert disk.groups == [[1], [5]]
+
+
+def test_what_cannot_be_written_is_not_committed() -> None:
+    disk = Disk()
+
+    def write(items: Sequence[int]) -> None:
+        raise ValueError("not this")
+
+    async def session() -> None:
+        committer = Committer(disk, write)
+        with pytest.raises(ValueError, match="not this"):
+            await committer.put(1)
+        await committer.close()
+
+    asyncio.run(session())
+    assert disk.groups == []
+
+
+def test_it_closes_though_everything_was_cancelled() -> None:
+    disk = Disk()
+
+    async def session() -> None:
+        committer: Committer[int] = Committer(disk)
         putting = asyncio.create_task(committer.put(1))
-        await asyncio.to_thread(writing.wait, 10)
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        assert len(others) == 2  # who waits, and who writes
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.to_thread(disk.begun.wait, 10)
+        putting.cancel()
+        await asyncio.gather(putting, return_exceptions=True)
         assert putting.cancelled()
-        go_on.set()
+        disk.go_on.set()
         await asyncio.wait_for(committer.close(), 10)
 
     asyncio.run(session())
+    assert disk.groups == [[1]]
+
+
+def test_it_closes_though_the_loop_that_began_a_commit_is_gone() -> None:
+    disk = Disk()
+    committer: Committer[int] = Committer(disk)
+
+    async def interrupted() -> None:
+        putting = asyncio.create_task(committer.put(1))
+        await asyncio.to_thread(disk.begun.wait, 10)
+        putting.cancel()
+
+    asyncio.run(interrupted())
+    disk.go_on.set()
+    asyncio.run(asyncio.wait_for(committer.close(), 10))
+    assert disk.groups == [[1]]

@@ -2,57 +2,80 @@
 
 While one group is being written the next one gathers, so a caller waits for at most two commits, and the cost of a
 sync is shared by everybody who waits for it.
+
+Only waiting for the disk is work for a thread: beside a busy loop a thread gets the interpreter's lock milliseconds
+after it asks, and asks again for every statement. And there is no task between the thread and who waits: each hop
+through the loop comes after everything else that is ready.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+_Group = Sequence[tuple[T, "asyncio.Future[None]"]]
 
 
 class Committer(Generic[T]):
-    """Calls `commit(items)` in its own thread. `put` returns when the item is durable, or raises what commit raised."""
+    """Calls `write(items)` on the loop, then `commit(items)` in a thread, one group after another.
 
-    def __init__(self, commit: Callable[[Sequence[T]], None]) -> None:
+    `put` returns when the item is durable, or raises what either of them raised for its group.
+    """
+
+    def __init__(
+        self, commit: Callable[[Sequence[T]], None], write: Callable[[Sequence[T]], None] = lambda items: None
+    ) -> None:
+        self._write = write
         self._commit = commit
         self._waiting: list[tuple[T, asyncio.Future[None]]] = []
-        self._drain: asyncio.Task[None] | None = None
+        self._busy: Future[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1)
 
     async def put(self, item: T) -> None:
-        """Waits until `item` is durable."""
+        """Waits until `item` is durable. It becomes so even if the caller is cancelled meanwhile."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if not self._draining:
-            self._drain = asyncio.create_task(self._drained())
-        await asyncio.shield(future)
-
-    async def _drained(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            group, self._waiting = self._waiting, []
-            try:
-                await loop.run_in_executor(self._thread, self._commit, [item for item, _ in group])
-            except Exception as error:  # handed to everybody who waits; nothing is swallowed
-                _settle(group, error)
-            else:
-                _settle(group, None)
-
-    @property
-    def _draining(self) -> bool:
-        """Whether somebody writes; a task that was cancelled with the whole loop writes no more."""
-        return self._drain is not None and not self._drain.done()
+        if self._busy is None:
+            self._begin()
+        await future
 
     async def close(self) -> None:
         """Waits for what is on its way, then ends the thread."""
-        while self._drain is not None and self._draining:
-            await asyncio.wait([self._drain])
+        while (busy := self._busy) is not None:
+            await asyncio.wait([asyncio.wrap_future(busy)])
+            if self._busy is busy:  # its loop is gone, and everybody who waited with it
+                break
         self._thread.shutdown()
 
+    def _begin(self) -> None:
+        group, self._waiting = self._waiting, []
+        items = [item for item, _ in group]
+        try:
+            self._write(items)
+        except Exception as error:  # handed to everybody who waits; nothing is swallowed
+            _settle(group, error)
+        else:
+            self._busy = self._thread.submit(self._work, items, group, asyncio.get_running_loop())
 
-def _settle(group: Sequence[tuple[T, "asyncio.Future[None]"]], error: Exception | None) -> None:
+    def _work(self, items: Sequence[T], group: _Group[T], loop: asyncio.AbstractEventLoop) -> None:
+        error: BaseException | None = None
+        try:
+            self._commit(items)
+        except BaseException as raised:  # as above
+            error = raised
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(self._done, group, error)
+
+    def _done(self, group: _Group[T], error: BaseException | None) -> None:
+        self._busy = None
+        _settle(group, error)
+        if self._waiting:
+            self._begin()
+
+
+def _settle(group: _Group[T], error: BaseException | None) -> None:
     for _, future in group:
         if future.cancelled():
             continue

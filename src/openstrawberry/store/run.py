@@ -62,7 +62,7 @@ class RunDirectory:
         self._beside = beside
         self._identity = dict(identity)
         self._config = dict(config)
-        self._kept: Committer[Write] = Committer(self._commit_replies)
+        self._kept: Committer[Write] = Committer(self._commit_replies, self._write_replies)
         self._added = Committer(self._commit_traces)
         with explained(path):
             self.resumed = (path / "run.json").exists()
@@ -239,10 +239,17 @@ class RunDirectory:
             os.fsync(out.fileno())
         temporary.replace(file)
 
-    def _commit_replies(self, writes: Sequence[Write]) -> None:
-        with self._replies:
+    def _write_replies(self, writes: Sequence[Write]) -> None:
+        try:
             for write in writes:
                 write(self._replies)
+        except BaseException:
+            self._replies.rollback()
+            raise
+
+    def _commit_replies(self, writes: Sequence[Write]) -> None:
+        with self._replies:  # commits what has been written, or takes it back
+            pass
 
     def _commit_traces(self, traces: Sequence[Trace]) -> None:
         for kind in ("traces", "failed"):
