@@ -27,6 +27,7 @@ class BatchTable:
         self._folder = folder
         self._db = sqlite3.connect(folder / "replies.sqlite", timeout=60, check_same_thread=False)
         self._db.execute("pragma synchronous = full")
+        self._db.execute("pragma wal_autocheckpoint = 0")  # run.py does it, in a thread
         self._db.execute(_SCHEMA)
         rows = self._db.execute("select tag, model, id, created, keys from batches order by created")
         self._entries = {row[0]: _entry(*row) for row in rows}

@@ -1,11 +1,8 @@
 """Group commit: many callers wait, one thread makes their items durable together.
 
 While one group is being written the next one gathers, so a caller waits for at most two commits, and the cost of a
-sync is shared by everybody who waits for it.
-
-Only waiting for the disk is work for a thread: beside a busy loop a thread gets the interpreter's lock milliseconds
-after it asks, and asks again for every statement. And there is no task between the thread and who waits: each hop
-through the loop comes after everything else that is ready.
+sync is shared by everybody who waits for it. There is no task between the thread and who waits: each hop through a busy
+loop comes after everything else that is ready.
 """
 
 import asyncio
@@ -19,15 +16,12 @@ _Group = Sequence[tuple[T, "asyncio.Future[None]"]]
 
 
 class Committer(Generic[T]):
-    """Calls `write(items)` on the loop, then `commit(items)` in a thread, one group after another.
+    """Calls `commit(items)` in a thread of its own, one group after another.
 
-    `put` returns when the item is durable, or raises what either of them raised for its group.
+    `put` returns when the item is durable, or raises what commit raised for its group.
     """
 
-    def __init__(
-        self, commit: Callable[[Sequence[T]], None], write: Callable[[Sequence[T]], None] = lambda items: None
-    ) -> None:
-        self._write = write
+    def __init__(self, commit: Callable[[Sequence[T]], None]) -> None:
         self._commit = commit
         self._waiting: list[tuple[T, asyncio.Future[None]]] = []
         self._busy: Future[None] | None = None
@@ -51,19 +45,13 @@ class Committer(Generic[T]):
 
     def _begin(self) -> None:
         group, self._waiting = self._waiting, []
-        items = [item for item, _ in group]
-        try:
-            self._write(items)
-        except Exception as error:  # handed to everybody who waits; nothing is swallowed
-            _settle(group, error)
-        else:
-            self._busy = self._thread.submit(self._work, items, group, asyncio.get_running_loop())
+        self._busy = self._thread.submit(self._work, group, asyncio.get_running_loop())
 
-    def _work(self, items: Sequence[T], group: _Group[T], loop: asyncio.AbstractEventLoop) -> None:
+    def _work(self, group: _Group[T], loop: asyncio.AbstractEventLoop) -> None:
         error: BaseException | None = None
         try:
-            self._commit(items)
-        except BaseException as raised:  # as above
+            self._commit([item for item, _ in group])
+        except BaseException as raised:  # handed to everybody who waits; nothing is swallowed
             error = raised
         with suppress(RuntimeError):  # the loop is closed: nobody waits
             loop.call_soon_threadsafe(self._done, group, error)

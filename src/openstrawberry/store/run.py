@@ -11,16 +11,21 @@
     run.lock            held while a process writes here; dies with its owner
 
 The durability promise: a reply is committed before it is used, and a finished trace is flushed and synced before it is
-counted. The directory is claimed before anything is asked, so that a place that cannot be written to, or that another
-process is using, is found before anything is paid for; it is taken away again if nothing worth keeping came.
+counted. What is committed is safe however the process ends. Against a power cut it is safe when it is synced, which is
+within a second, and nobody waits for that but a call whose price was reserved: a disk that hesitates would hold up
+every conversation at every turn.
+
+The directory is claimed before anything is asked, so that a place that cannot be written to, or that another process is
+using, is found before anything is paid for; it is taken away again if nothing worth keeping came.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +42,8 @@ from openstrawberry.store.lock import lock
 from openstrawberry.store.reading import read_run
 from openstrawberry.trace import OWED, Trace
 
-Write = Callable[[sqlite3.Connection], None]  # into replies.sqlite; all that wait at a time share one commit
+SYNCED = 1.0  # seconds after which the reply record is synced at the latest
+LONGEST_LOG = 16_384  # pages of 4 KiB
 FILE_LIMIT = 512 * 1024 * 1024  # bytes after which the next traces file is begun
 
 
@@ -62,7 +68,8 @@ class RunDirectory:
         self._beside = beside
         self._identity = dict(identity)
         self._config = dict(config)
-        self._kept: Committer[Write] = Committer(self._commit_replies, self._write_replies)
+        self._synced: Committer[None] = Committer(self._sync_replies)
+        self._owed: asyncio.Task[None] | None = None
         self._added = Committer(self._commit_traces)
         with explained(path):
             self.resumed = (path / "run.json").exists()
@@ -95,37 +102,39 @@ class RunDirectory:
 
     def find(self, key: str) -> Reply | None:
         """The reply recorded under `key`."""
-        row = self._reader.execute("select reply from replies where key = ?", (key,)).fetchone()
+        row = self._replies.execute("select reply from replies where key = ?", (key,)).fetchone()
         return Reply.model_validate_json(row[0]) if row else None
 
     async def keep(self, key: str, reply: Reply) -> None:
-        """Records a reply; returns when it is on disk.
+        """Records a reply.
 
         What is on record already stays as it is, and is not counted again: a batch whose download was cut off is
         fetched once more from its start.
         """
         text = reply.model_dump_json()
-
-        def write(db: sqlite3.Connection) -> None:
+        with explained(self.path), self._replies as db:
             fresh = db.execute("insert or ignore into replies values (?, ?)", (key, text)).rowcount
             if fresh:
                 ledger.count(db, key, reply)
-
-        await self._guarded(self._kept.put(write))
+        self._sync_soon()
 
     # The ledger of a budget.
 
     def spent(self) -> Spent:
         """What this run has spent in all its commands; what is under way counts at its worst."""
-        return ledger.spent(self._reader)
+        return ledger.spent(self._replies)
 
     async def reserve(self, key: str, amount: Amount) -> None:
-        """Notes what a request may cost; returns when that is on disk."""
-        await self._guarded(self._kept.put(lambda db: ledger.reserve(db, key, amount)))
+        """Notes what a request may cost; returns when that is synced."""
+        with explained(self.path), self._replies as db:
+            ledger.reserve(db, key, amount)
+        await self._guarded(self._synced.put(None))
 
     async def release(self, key: str) -> None:
         """Takes back what was reserved for a request that was certainly not billed."""
-        await self._guarded(self._kept.put(lambda db: ledger.release(db, key)))
+        with explained(self.path), self._replies as db:
+            ledger.release(db, key)
+        self._sync_soon()
 
     # Finished traces.
 
@@ -152,12 +161,12 @@ class RunDirectory:
     @property
     def unbudgeted(self) -> bool:
         """Whether batches are at the provider for which no budget has reserved anything."""
-        return ledger.unreserved(self._reader, (key for entry in self.batches.entries() for key in entry.keys))
+        return ledger.unreserved(self._replies, (key for entry in self.batches.entries() for key in entry.keys))
 
     @property
     def worth_keeping(self) -> bool:
         """Whether there is a reply, a finished trace, a batch at the provider, or a call that may have been billed."""
-        replies = self._reader.execute("select exists (select 1 from replies)").fetchone()[0]
+        replies = self._replies.execute("select exists (select 1 from replies)").fetchone()[0]
         finished = self._index.query(f"select 1 from traces where {FINISHED} limit 1")
         return bool(replies or finished or self.batches.entries() or self.spent().counted_usd != 0)
 
@@ -173,7 +182,9 @@ class RunDirectory:
 
     async def close(self) -> None:
         """Waits for what is on its way to disk and lets go of the directory; an empty new one is taken away."""
-        await self._kept.close()
+        if self._owed is not None and not self._owed.done():
+            self._owed.cancel()  # letting go syncs as well
+        await self._synced.close()
         await self._added.close()
         await self.batches.close()
         self._let_go()
@@ -186,7 +197,7 @@ class RunDirectory:
     def _let_go(self) -> None:
         empty = not self.resumed and not self.worth_keeping
         self._index.close()
-        self._reader.close()
+        self._syncing.close()
         self._replies.close()
         if empty:
             self._take_away()
@@ -203,14 +214,14 @@ class RunDirectory:
             self._write_run(finished="")
         self._index = Index(self.path)
         self._index.catch_up(repair=True)
-        self._replies = sqlite3.connect(self.path / "replies.sqlite", check_same_thread=False)
+        self._replies = sqlite3.connect(self.path / "replies.sqlite", timeout=60)
         self._replies.execute("pragma journal_mode = wal")
-        self._replies.execute("pragma synchronous = full")
+        self._replies.execute("pragma synchronous = normal")  # a commit does not wait for the disk,
+        self._replies.execute("pragma wal_autocheckpoint = 0")  # nor for a checkpoint: that is how a thread syncs
         self._replies.execute("create table if not exists replies (key text primary key, reply text not null)")
         self.batches = BatchTable(self.path)
         ledger.open_ledger(self._replies, {key for entry in self.batches.entries() for key in entry.keys})
-        # Look-ups have a connection of their own, so that they never wait for a sync.
-        self._reader = sqlite3.connect(self.path / "replies.sqlite")
+        self._syncing = sqlite3.connect(self.path / "replies.sqlite", timeout=0, check_same_thread=False)
         self.log("opened", process=os.getpid())
 
     def _take_away(self) -> None:
@@ -239,17 +250,25 @@ class RunDirectory:
             os.fsync(out.fileno())
         temporary.replace(file)
 
-    def _write_replies(self, writes: Sequence[Write]) -> None:
-        try:
-            for write in writes:
-                write(self._replies)
-        except BaseException:
-            self._replies.rollback()
-            raise
+    def _sync_soon(self) -> None:
+        """Syncs the reply record within `SYNCED` seconds; raises what went wrong the last time."""
+        if self._owed is None or self._owed.done():
+            if self._owed is not None and not self._owed.cancelled():
+                self._owed.result()
+            self._owed = asyncio.create_task(self._sync_later())
 
-    def _commit_replies(self, writes: Sequence[Write]) -> None:
-        with self._replies:  # commits what has been written, or takes it back
-            pass
+    async def _sync_later(self) -> None:
+        await asyncio.sleep(SYNCED)
+        await self._guarded(self._synced.put(None))
+
+    def _sync_replies(self, waiting: Sequence[None]) -> None:
+        """Syncs the log of what was committed and moves it into the database, while others commit.
+
+        What they have committed meanwhile keeps the log from beginning anew, so when it is long they wait once.
+        """
+        _, length, _ = self._syncing.execute("pragma wal_checkpoint(passive)").fetchone()
+        if length > LONGEST_LOG:
+            self._syncing.execute("pragma wal_checkpoint(restart)").fetchone()
 
     def _commit_traces(self, traces: Sequence[Trace]) -> None:
         for kind in ("traces", "failed"):
