@@ -1,6 +1,7 @@
 """A whole loop on the embedded model, small: what it leaves, what it refuses, and that no kill changes how it ends."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -167,8 +168,17 @@ def test_two_processes_never_climb_in_one_folder(whole):
 
 def test_other_settings_do_not_go_on_with_a_loop(whole):
     folder, _, _ = whole
-    with pytest.raises(SetupError, match="holds a loop with another sampling, seed"):
+    with pytest.raises(SetupError, match=r"holds a loop with other settings \(sampling, seed\): undo"):
         climb(folder, seed=7, sampling=SMALL.sampling.model_copy(update={"samples": 5}))
+
+
+def test_a_loop_that_is_older_than_a_setting_goes_on(whole, tmp_path):
+    folder, lineage, _ = whole
+    shutil.copytree(folder, tmp_path / "loop")
+    settings = json.loads((folder / "loop.json").read_text())
+    del settings["recipes"][0][0]["heldout"]
+    (tmp_path / "loop" / "loop.json").write_text(json.dumps(settings))
+    assert len(climb(tmp_path / "loop").rounds) == len(lineage.rounds)
 
 
 def test_a_budget_holds_over_the_whole_loop_and_with_more_it_ends_as_without(whole, tmp_path):

@@ -11,7 +11,6 @@ same command again goes on wherever it was killed. Problems once sampled never c
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -273,11 +272,14 @@ class Bootstrap:
         return Stages(self.loop, self._settings, self._hear, number, self.ladder.heldout_sources(), self._purse)
 
     def _claim(self) -> None:
-        """Makes the loop's folder, or goes on with the one that has the same settings."""
+        """Makes the loop's folder, or goes on with the one that has the same settings.
+
+        A setting that a loop from before does not know has its default.
+        """
         file = self.loop.out / "loop.json"
         wanted = self.loop.identity()
         try:
-            there: Mapping[str, object] = json.loads(file.read_text(encoding="utf-8"))
+            there = Loop.model_validate_json(file.read_text(encoding="utf-8")).identity()
         except FileNotFoundError:
             write_whole(file, json.dumps(wanted, indent=2) + "\n")
             return
@@ -286,8 +288,8 @@ class Bootstrap:
         changed = [key for key in wanted if there.get(key) != wanted[key]]
         if changed:
             raise SetupError(
-                f"{self.loop.out} holds a loop with another {', '.join(changed)}: undo the change, or choose another "
-                "folder with --out."
+                f"{self.loop.out} holds a loop with other settings ({', '.join(changed)}): undo the change, or choose "
+                "another folder with --out."
             )
 
     def _hear(self, event: LoopEvent) -> None:
