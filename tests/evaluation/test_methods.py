@@ -20,6 +20,7 @@ def test_a_method_is_a_strategy_with_options() -> None:
         ("strawbery", "did you mean 'strawberry'"),
         ("zero_shot", "did you mean 'zero-shot'"),
         ("", "choose one of"),
+        ("omego", "llamaberry, deep-think, distill."),  # not those that eval refuses
         ("strawberry:max_turn=20", "did you mean 'max_turns'"),
         ("strawberry:max_turns", "strawberry:key=value"),
         ("strawberry:max_turns=", "strawberry:key=value"),
