@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from openstrawberry.chat import Reply, Usage
 from openstrawberry.models.budget import Amount, Spent
 from openstrawberry.store import ledger
-from openstrawberry.store.run import LONGEST_LOG, RunDirectory
+from openstrawberry.store.run import RunDirectory
 from openstrawberry.store.summary import summarise
 from tests.making import make_reply, make_trace
 
@@ -65,39 +64,6 @@ def test_a_reply_that_is_fetched_again_counts_once(tmp_path: Path) -> None:
 
     using(tmp_path, work)
     assert using(tmp_path, work) == Spent(0.25, 0, 0.0, 0.25, 35)
-
-
-def on_the_disk(run: RunDirectory, table: str) -> int:
-    """Rows in the database file itself: what a power cut would leave, without the log of what came after."""
-    with closing(sqlite3.connect(f"file:{run.path / 'replies.sqlite'}?immutable=1", uri=True)) as db:
-        return int(db.execute(f"select count(*) from {table}").fetchone()[0])
-
-
-def test_a_price_is_synced_before_its_call_is_sent_and_so_are_all_replies_before_it(tmp_path: Path) -> None:
-    async def work(run: RunDirectory) -> None:
-        await run.keep("first", paid(0.25))
-        await run.reserve("second", WORST)
-        assert on_the_disk(run, "reservations") == 1
-        assert on_the_disk(run, "replies") == 1
-
-    using(tmp_path, work)
-
-
-def test_the_log_of_replies_begins_anew_when_it_is_long(tmp_path: Path) -> None:
-    lengths: list[int] = []
-
-    async def work(run: RunDirectory) -> None:
-        log = run.path / "replies.sqlite-wal"
-        long = paid(0.0).model_copy(update={"content": "x" * 1_000_000})
-        for number in range(120):
-            await run.keep(f"{number}", long)
-            if number % 10 == 9:
-                await run.reserve(f"{number}/", WORST)
-                lengths.append(log.stat().st_size)
-
-    using(tmp_path, work)
-    assert max(lengths) < 1.5 * LONGEST_LOG * 4096
-    assert lengths[-1] == lengths[-2]
 
 
 def test_what_a_kill_left_under_way_counts_at_its_worst(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Waits for the end of a batch, and fetches what it has answered."""
 
-import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, aclosing
 
@@ -13,7 +12,7 @@ from openstrawberry.models.batch import BatchApi, BatchState, Outcome
 from openstrawberry.models.guard import checked
 from openstrawberry.models.replies import ReplyRecord
 
-_TOGETHER = 500  # replies that are recorded with one commit
+_TOGETHER = 500  # replies that are handed out at a time
 
 
 class Fetching:
@@ -108,7 +107,8 @@ class Fetching:
             return error
 
     async def _hand_out(self, batch: Batch, replies: dict[str, Reply]) -> None:
-        await asyncio.gather(*(self._record.keep(key, reply) for key, reply in replies.items()))
+        for key, reply in replies.items():
+            await self._record.keep(key, reply)
         self._patience.proven = self._patience.proven or bool(replies)
         for key, reply in replies.items():
             self._underway.answer(batch, key, reply)

@@ -1,4 +1,4 @@
-"""Paid work is never lost and never paid twice: every reply is on disk before anything reads it.
+"""Paid work is never lost and never paid twice: every reply is committed before anything reads it.
 
 `Recorded` is the outermost wrapper around a model. A reply is found again by `Request.key`, which `reply_key` makes
 from everything that decides it: model, role, sampling parameters, the hash chain of the conversation, the sample, and
@@ -32,7 +32,7 @@ class ReplyRecord(Protocol):
         ...
 
     async def keep(self, key: str, reply: Reply) -> None:
-        """Records a reply; returns when it is durable."""
+        """Records a reply; returns when it is committed."""
         ...
 
 

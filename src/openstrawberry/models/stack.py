@@ -1,6 +1,6 @@
 """The wrappers around a provider, put together in their one order.
 
-record      a reply that is on disk is replayed, every new one is on disk before anybody reads it
+record      a reply that is on record is replayed, every new one is on record before anybody reads it
 waves       only in batch runs: batches stand in for live calls
 retry       one policy for all providers
 spread      where several models or keys share the load

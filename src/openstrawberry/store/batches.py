@@ -7,62 +7,47 @@ every result is on record. What is in the table when a run is opened is what an 
 import json
 import sqlite3
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 from openstrawberry.models.batch import BatchEntry
-from openstrawberry.store.committer import Committer
 from openstrawberry.store.files import explained
+from openstrawberry.store.syncing import Syncer
 
 _SCHEMA = """
 create table if not exists batches (
     tag text primary key, model text not null, id text not null, created real not null, keys text not null)
 """
-_Change = tuple[str, tuple[object, ...]]
 
 
 class BatchTable:
-    """The open journal of one run directory; a `BatchJournal`."""
+    """The journal of one run directory, in the database of its replies; a `BatchJournal`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._db = sqlite3.connect(folder / "replies.sqlite", timeout=60, check_same_thread=False)
-        self._db.execute("pragma synchronous = full")
-        self._db.execute("pragma wal_autocheckpoint = 0")  # run.py does it, in a thread
+    def __init__(self, db: sqlite3.Connection, syncer: Syncer) -> None:
+        self._db = db
+        self._syncer = syncer
         self._db.execute(_SCHEMA)
         rows = self._db.execute("select tag, model, id, created, keys from batches order by created")
         self._entries = {row[0]: _entry(*row) for row in rows}
-        self._changes: Committer[_Change] = Committer(self._commit)
 
     def entries(self) -> Sequence[BatchEntry]:
         """Every batch whose results are not all on record, oldest first."""
         return tuple(self._entries.values())
 
     async def write(self, entry: BatchEntry) -> None:
-        """Enters a batch, or what is known of it now; returns when it is on disk."""
+        """Enters a batch, or what is known of it now; returns when that is synced."""
         self._entries[entry.tag] = entry
         row = (entry.tag, entry.model, entry.id, entry.created, json.dumps(entry.keys))
-        with explained(self._folder):
-            await self._changes.put(("replace into batches values (?, ?, ?, ?, ?)", row))
+        await self._change("replace into batches values (?, ?, ?, ?, ?)", row)
 
     async def remove(self, tag: str) -> None:
-        """Strikes out a batch; returns when that is on disk."""
+        """Strikes out a batch; returns when that is synced."""
         self._entries.pop(tag, None)
-        with explained(self._folder):
-            await self._changes.put(("delete from batches where tag = ?", (tag,)))
+        await self._change("delete from batches where tag = ?", (tag,))
 
-    async def close(self) -> None:
-        """Waits for what is on its way to disk."""
-        await self._changes.close()
-        self.leave()
-
-    def leave(self) -> None:
-        """Lets go of the file, where nothing is on its way."""
-        self._db.close()
-
-    def _commit(self, changes: Sequence[_Change]) -> None:
-        with self._db:
-            for sql, values in changes:
-                self._db.execute(sql, values)
+    async def _change(self, sql: str, values: tuple[Any, ...]) -> None:
+        with explained(self._syncer.folder), self._db as db:
+            db.execute(sql, values)
+        await self._syncer.now()
 
 
 def _entry(tag: str, model: str, id: str, created: float, keys: str) -> BatchEntry:

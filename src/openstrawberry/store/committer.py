@@ -25,14 +25,16 @@ class Committer(Generic[T]):
         self._commit = commit
         self._waiting: list[tuple[T, asyncio.Future[None]]] = []
         self._busy: Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = ThreadPoolExecutor(max_workers=1)
 
     async def put(self, item: T) -> None:
         """Waits until `item` is durable. It becomes so even if the caller is cancelled meanwhile."""
-        future = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
         self._waiting.append((item, future))
-        if self._busy is None:
-            self._begin()
+        if self._busy is None or self._loop is not loop:  # a loop that is gone does not tell of its last commit
+            self._begin(loop)
         await future
 
     async def close(self) -> None:
@@ -43,9 +45,10 @@ class Committer(Generic[T]):
                 break
         self._thread.shutdown()
 
-    def _begin(self) -> None:
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         group, self._waiting = self._waiting, []
-        self._busy = self._thread.submit(self._work, group, asyncio.get_running_loop())
+        self._loop = loop
+        self._busy = self._thread.submit(self._work, group, loop)
 
     def _work(self, group: _Group[T], loop: asyncio.AbstractEventLoop) -> None:
         error: BaseException | None = None
@@ -54,13 +57,13 @@ class Committer(Generic[T]):
         except BaseException as raised:  # handed to everybody who waits; nothing is swallowed
             error = raised
         with suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(self._done, group, error)
+            loop.call_soon_threadsafe(self._done, group, loop, error)
 
-    def _done(self, group: _Group[T], error: BaseException | None) -> None:
+    def _done(self, group: _Group[T], loop: asyncio.AbstractEventLoop, error: BaseException | None) -> None:
         self._busy = None
         _settle(group, error)
         if self._waiting:
-            self._begin()
+            self._begin(loop)
 
 
 def _settle(group: _Group[T], error: BaseException | None) -> None:

@@ -11,15 +11,13 @@
     run.lock            held while a process writes here; dies with its owner
 
 The durability promise: a reply is committed before it is used, and a finished trace is flushed and synced before it is
-counted. What is committed is safe however the process ends. Against a power cut it is safe when it is synced, which is
-within a second, and nobody waits for that but a call whose price was reserved: a disk that hesitates would hold up
-every conversation at every turn.
+counted, and the replies with it. What is committed is safe however the process ends; syncing.py makes it safe against a
+power cut within a second, and before a call is sent whose price a budget has reserved.
 
 The directory is claimed before anything is asked, so that a place that cannot be written to, or that another process is
 using, is found before anything is paid for; it is taken away again if nothing worth keeping came.
 """
 
-import asyncio
 import contextlib
 import hashlib
 import json
@@ -40,10 +38,9 @@ from openstrawberry.store.fitting import covers, plain, refuse_foreign, refuse_o
 from openstrawberry.store.index import FINISHED, Index, Place
 from openstrawberry.store.lock import lock
 from openstrawberry.store.reading import read_run
+from openstrawberry.store.syncing import Syncer
 from openstrawberry.trace import OWED, Trace
 
-SYNCED = 1.0  # seconds after which the reply record is synced at the latest
-LONGEST_LOG = 16_384  # pages of 4 KiB
 FILE_LIMIT = 512 * 1024 * 1024  # bytes after which the next traces file is begun
 
 
@@ -68,8 +65,6 @@ class RunDirectory:
         self._beside = beside
         self._identity = dict(identity)
         self._config = dict(config)
-        self._synced: Committer[None] = Committer(self._sync_replies)
-        self._owed: asyncio.Task[None] | None = None
         self._added = Committer(self._commit_traces)
         with explained(path):
             self.resumed = (path / "run.json").exists()
@@ -116,7 +111,7 @@ class RunDirectory:
             fresh = db.execute("insert or ignore into replies values (?, ?)", (key, text)).rowcount
             if fresh:
                 ledger.count(db, key, reply)
-        self._sync_soon()
+        self._syncer.soon()
 
     # The ledger of a budget.
 
@@ -128,13 +123,13 @@ class RunDirectory:
         """Notes what a request may cost; returns when that is synced."""
         with explained(self.path), self._replies as db:
             ledger.reserve(db, key, amount)
-        await self._guarded(self._synced.put(None))
+        await self._syncer.now()
 
     async def release(self, key: str) -> None:
         """Takes back what was reserved for a request that was certainly not billed."""
         with explained(self.path), self._replies as db:
             ledger.release(db, key)
-        self._sync_soon()
+        self._syncer.soon()
 
     # Finished traces.
 
@@ -144,8 +139,10 @@ class RunDirectory:
         return state is None or state[0] in OWED or (state[0] == "max_turns" and state[1] < max_turns)
 
     async def add(self, trace: Trace) -> None:
-        """Appends a finished trace; returns when it is on disk."""
-        await self._guarded(self._added.put(trace))
+        """Appends a finished trace; returns when it and its replies are synced."""
+        with explained(self.path):
+            await self._added.put(trace)
+        await self._syncer.now()
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """Asks the index (table `traces`)."""
@@ -182,22 +179,20 @@ class RunDirectory:
 
     async def close(self) -> None:
         """Waits for what is on its way to disk and lets go of the directory; an empty new one is taken away."""
-        if self._owed is not None and not self._owed.done():
-            self._owed.cancel()  # letting go syncs as well
-        await self._synced.close()
-        await self._added.close()
-        await self.batches.close()
-        self._let_go()
+        try:
+            await self._added.close()
+            await self._syncer.close()
+        finally:
+            self._let_go()
 
     def abandon(self) -> None:
         """Lets go of a directory in which nothing was begun; an empty new one is taken away."""
-        self.batches.leave()
+        self._syncer.leave()
         self._let_go()
 
     def _let_go(self) -> None:
         empty = not self.resumed and not self.worth_keeping
         self._index.close()
-        self._syncing.close()
         self._replies.close()
         if empty:
             self._take_away()
@@ -217,11 +212,11 @@ class RunDirectory:
         self._replies = sqlite3.connect(self.path / "replies.sqlite", timeout=60)
         self._replies.execute("pragma journal_mode = wal")
         self._replies.execute("pragma synchronous = normal")  # a commit does not wait for the disk,
-        self._replies.execute("pragma wal_autocheckpoint = 0")  # nor for a checkpoint: that is how a thread syncs
+        self._replies.execute("pragma wal_autocheckpoint = 0")  # nor for a checkpoint
         self._replies.execute("create table if not exists replies (key text primary key, reply text not null)")
-        self.batches = BatchTable(self.path)
+        self._syncer = Syncer(self.path / "replies.sqlite")
+        self.batches = BatchTable(self._replies, self._syncer)
         ledger.open_ledger(self._replies, {key for entry in self.batches.entries() for key in entry.keys})
-        self._syncing = sqlite3.connect(self.path / "replies.sqlite", timeout=0, check_same_thread=False)
         self.log("opened", process=os.getpid())
 
     def _take_away(self) -> None:
@@ -250,26 +245,6 @@ class RunDirectory:
             os.fsync(out.fileno())
         temporary.replace(file)
 
-    def _sync_soon(self) -> None:
-        """Syncs the reply record within `SYNCED` seconds; raises what went wrong the last time."""
-        if self._owed is None or self._owed.done():
-            if self._owed is not None and not self._owed.cancelled():
-                self._owed.result()
-            self._owed = asyncio.create_task(self._sync_later())
-
-    async def _sync_later(self) -> None:
-        await asyncio.sleep(SYNCED)
-        await self._guarded(self._synced.put(None))
-
-    def _sync_replies(self, waiting: Sequence[None]) -> None:
-        """Syncs the log of what was committed and moves it into the database, while others commit.
-
-        What they have committed meanwhile keeps the log from beginning anew, so when it is long they wait once.
-        """
-        _, length, _ = self._syncing.execute("pragma wal_checkpoint(passive)").fetchone()
-        if length > LONGEST_LOG:
-            self._syncing.execute("pragma wal_checkpoint(restart)").fetchone()
-
     def _commit_traces(self, traces: Sequence[Trace]) -> None:
         for kind in ("traces", "failed"):
             group = [trace for trace in traces if trace.owed == (kind == "failed")]
@@ -292,10 +267,6 @@ class RunDirectory:
         for trace, line in zip(traces, lines, strict=True):
             self._index.add(trace, Place(path.name, offset, len(line)))
             offset += len(line)
-
-    async def _guarded(self, write: Any) -> None:
-        with explained(self.path):
-            await write
 
 
 def _ours(name: str) -> bool:
