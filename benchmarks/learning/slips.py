@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from openstrawberry.problems.families import Addition, recognise
-from openstrawberry.problems.procedures import judge, lines
+from openstrawberry.problems.procedures import final, judge, lines
 from openstrawberry.selection.steps import path_of, steps
 from openstrawberry.store.reading import read_traces
 
@@ -25,14 +25,13 @@ def slips(run: Path) -> Iterator[tuple[str, int, Slip | None]]:
         item = recognise(trace.problem.question)
         if item is None:
             continue
-        said, line = steps(path_of(trace)), 0
+        said, wanted, line = steps(path_of(trace)), [*lines(item), final(item)], 0
         family, slip = "add" if isinstance(item, Addition) else "count", None
         for turn, right in zip(said, judge(item, said).right, strict=True):
             if not right:
-                wanted = [*lines(item), item.answer]
-                slip = min(line, len(wanted) - 1) + 1, turn.strip(), wanted[min(line, len(wanted) - 1)]
+                slip = line + 1, turn.strip(), wanted[line]
                 break
-            line += turn.strip() in lines(item)[line : line + 1]
+            line += line + 1 < len(wanted) and turn.strip() == wanted[line]
         yield family, item.size, slip
 
 

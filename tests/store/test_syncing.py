@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -12,19 +13,26 @@ from openstrawberry.store.syncing import LONGEST, Syncer
 
 
 class Watched(Syncer):
-    """Counts what the log held, in bytes, each time that it was synced; fails when told to."""
+    """Counts what the log held, in bytes, each time that it was synced; waits for `let` and fails when told to."""
+
+    LATEST = 0.0
 
     def __init__(self, database: Path) -> None:
         super().__init__(database)
         self.log = Path(f"{database}-wal")
         self.synced: list[int] = []
+        self.begun, self.let = threading.Event(), threading.Event()
+        self.let.set()
         self.broken = False
 
     def _sync(self, waiting: object) -> None:
         if self.broken:
             raise OSError(5, "Input/output error")
-        self.synced.append(self.log.stat().st_size)
+        held = self.log.stat().st_size
+        self.begun.set()
+        assert self.let.wait(10)
         super()._sync([])
+        self.synced.append(held)
 
 
 def committed(db: sqlite3.Connection, bytes: int = 10) -> None:
@@ -51,15 +59,28 @@ def syncing(tmp_path: Path, work: Callable[[sqlite3.Connection, Watched], Awaita
         db.close()
 
 
-def test_now_syncs_also_while_somebody_reads_an_older_state(tmp_path: Path) -> None:
+def test_now_returns_when_everything_before_it_is_synced(tmp_path: Path) -> None:
     async def work(db: sqlite3.Connection, syncer: Watched) -> None:
-        reader = sqlite3.connect(tmp_path / "some.sqlite", isolation_level=None)
-        reader.execute("begin")
-        reader.execute("select count(*) from texts").fetchone()
         committed(db)
         await syncer.now()
-        assert syncer.synced[-1] == syncer.log.stat().st_size > 0
-        reader.close()
+        assert syncer.synced == [syncer.log.stat().st_size]
+
+    syncing(tmp_path, work)
+
+
+def test_what_is_committed_while_a_sync_is_under_way_is_synced_soon_as_well(tmp_path: Path) -> None:
+    async def work(db: sqlite3.Connection, syncer: Watched) -> None:
+        syncer.let.clear()
+        committed(db)
+        syncer.soon()
+        await asyncio.to_thread(syncer.begun.wait, 10)
+        committed(db)
+        syncer.soon()
+        syncer.let.set()
+        async with asyncio.timeout(10):
+            while len(syncer.synced) < 2:
+                await asyncio.sleep(0)
+        assert syncer.synced[0] < syncer.synced[1] == syncer.log.stat().st_size
 
     syncing(tmp_path, work)
 

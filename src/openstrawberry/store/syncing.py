@@ -11,16 +11,19 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import ClassVar
 
 from openstrawberry.store.committer import Committer
 from openstrawberry.store.files import explained
 
-LATEST = 1.0  # seconds after which a commit is synced
 LONGEST = 64 * 1024 * 1024  # bytes of log that are moved into the database, since each new start of the log is a sync
 
 
 class Syncer:
     """Syncs the log of `database`, which is open already and moves nothing by itself (`wal_autocheckpoint = 0`)."""
+
+    LATEST: ClassVar[float] = 1.0
+    """Seconds after which a commit is synced."""
 
     def __init__(self, database: Path) -> None:
         self.folder = database.parent
@@ -64,7 +67,7 @@ class Syncer:
 
     async def _sync_later(self) -> None:
         while self._owed:
-            await asyncio.sleep(LATEST)
+            await asyncio.sleep(self.LATEST)
             await self.now()
 
     def _look_back(self) -> None:
