@@ -8,7 +8,8 @@
     └── ProviderError             one call to a model failed: `kind` says how, `retryable` whether to try again
 
 A `ProviderError` stays inside its trace: it is recorded there, and the run goes on. Except while no reply of the run
-has succeeded yet: then one of `SETUP_KINDS` ends the command at once, and so does a whole first wave of other failures.
+has succeeded yet: then one of `SETUP_KINDS` ends the command (at once, or where a connection was made and lost after a
+few attempts), and so does a whole first wave of other failures.
 """
 
 from typing import Literal

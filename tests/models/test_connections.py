@@ -1,6 +1,8 @@
 """Connections are kept, given back after every kind of end, and one is enough for one conversation."""
 
 import asyncio
+import warnings
+from typing import Any
 
 import httpx
 import httpx2
@@ -12,7 +14,7 @@ from openstrawberry.models.provider import ModelOptions
 from openstrawberry.models.providers.pool import pool
 from tests.models.wires import EVERY, Wire, asked, served
 from tests.servers.dialects import SPELLINGS, Said, failure
-from tests.servers.http import Answer, Server
+from tests.servers.http import Answer, Handler, Server
 
 every_wire = pytest.mark.parametrize("wire", EVERY, ids=str)
 VARIABLES = (
@@ -77,6 +79,61 @@ def test_behind_a_proxy_the_clients_own_pool_is_used(http: object, monkeypatch: 
     assert "transport" in pool(http, ModelOptions())  # type: ignore[arg-type]
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     assert "transport" not in pool(http, ModelOptions())  # type: ignore[arg-type]
+
+
+def fetched(http: Any, handler: Handler, *, url: str = "", body: bytes = b"x", timeout: float = 5.0) -> Any:
+    """What a client of `http` on our connections makes of the server's answer."""
+
+    async def go() -> Any:
+        async with Server(handler) as server:
+            options = ModelOptions(timeout=timeout, connect_timeout=timeout)
+            async with http.AsyncClient(**pool(http, options)) as client:
+                answers = [await client.post(url or server.url, content=body) for _ in range(2)]
+                return answers[-1], server.requests[-1]
+
+    return asyncio.run(go())
+
+
+both_clients = pytest.mark.parametrize("http", [httpx, httpx2], ids=["httpx", "httpx2"])
+WRONG = {
+    "reset": (Answer(fault="reset"), {"RemoteProtocolError", "ReadError"}),
+    "silence": (Answer(fault="hang"), {"ReadTimeout"}),
+    "silence in the middle": (Answer(chunks=(b"some",), fault="stall"), {"ReadTimeout"}),
+    "a cut": (Answer(chunks=(b"some",), fault="cut"), {"RemoteProtocolError"}),
+    "a chunk that is none": (Answer(body=b"none", chunks=(b"some",)), {"RemoteProtocolError"}),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+@both_clients
+def test_an_error_after_sending_is_never_taken_for_a_connection_that_was_not_made(http: Any, what: str) -> None:
+    answer, names = WRONG[what]
+    with pytest.raises(http.HTTPError) as caught:
+        fetched(http, lambda received: answer, timeout=0.2)
+    assert type(caught.value).__name__ in names
+    assert str(caught.value)
+
+
+@both_clients
+def test_a_connection_that_was_not_made_says_so(http: Any) -> None:
+    with pytest.raises(http.ConnectError):
+        fetched(http, lambda received: Answer(), url="http://127.0.0.1:9")
+    with pytest.raises(http.ConnectError):  # a name that nobody has, by RFC 2606
+        fetched(http, lambda received: Answer(), url="http://nobody.invalid")
+
+
+@both_clients
+def test_a_request_arrives_as_the_client_made_it(http: Any) -> None:
+    setting = Answer(headers={"set-cookie": "a=b", "content-type": "text/plain"}, body="ü".encode())
+    large = b"x" * (3 * 2**20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        answer, request = fetched(http, lambda received: setting, body=large)
+    assert (answer.text, answer.http_version, answer.reason_phrase) == ("ü", "HTTP/1.1", "OK")
+    assert request.body == large
+    assert request.headers["content-length"] == str(len(large))
+    assert request.headers["cookie"] == "a=b"  # the client's own jar, and no second one
+    assert "aiohttp" not in repr(request.headers)
 
 
 @every_wire

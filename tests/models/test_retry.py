@@ -9,7 +9,7 @@ from openstrawberry.chat import Delta, Message, Reply, Request
 from openstrawberry.errors import RETRYABLE, SETUP_KINDS, ErrorKind, ProviderError
 from openstrawberry.models.model import Model
 from openstrawberry.models.providers.scripted import ScriptedModel
-from openstrawberry.models.retry import Retrying, RetryPolicy
+from openstrawberry.models.retry import UNPROVEN_ATTEMPTS, Retrying, RetryPolicy
 from tests.models.wires import EVERY, OLLAMA, Wire, asked, served
 from tests.servers.dialects import SPELLINGS, Said, failure
 from tests.servers.http import Answer, Server
@@ -90,9 +90,18 @@ def test_what_will_not_pass_is_never_tried_again(kind: ErrorKind, proven: bool) 
 
 @pytest.mark.parametrize("kind", sorted(SETUP_KINDS))
 def test_before_the_first_success_an_error_of_the_set_up_is_raised_at_once(kind: ErrorKind) -> None:
-    error, _, calls = tried([fault(kind), "done"], proven=False)
+    error, _, calls = tried([fault(kind, unbilled=True), "done"], proven=False)
     assert isinstance(error, ProviderError)
     assert (error.is_setup, calls) == (True, 1)
+
+
+def test_a_server_that_was_reached_but_broke_off_is_asked_again_before_the_first_success() -> None:
+    reply, _, calls = tried([fault("connection"), fault("connection"), "done"], proven=False)
+    assert isinstance(reply, Reply)
+    assert calls == 3
+    error, _, calls = tried([fault("connection")] * 8 + ["done"], proven=False)
+    assert isinstance(error, ProviderError)
+    assert calls == UNPROVEN_ATTEMPTS
 
 
 def test_a_limit_is_waited_out_even_before_the_first_success() -> None:

@@ -2,7 +2,8 @@
 
 What a provider asks for in Retry-After is waited exactly; otherwise the wait is drawn evenly from nothing up to a
 ceiling that doubles (full jitter, as in Brooker, "Exponential Backoff And Jitter", 2015). Errors that will not go away
-are never repeated, and until the first success an error that may mean a wrong set-up is raised at once.
+are never repeated, and until the first success an error that may mean a wrong set-up is raised at once; a connection
+that was made and then lost is not one.
 """
 
 import asyncio
@@ -98,7 +99,10 @@ class Retrying:
         await self._model.close()
 
     def _again(self, error: BaseException) -> bool:
-        return isinstance(error, ProviderError) and error.retryable and (self.proven or not error.is_setup)
+        if not isinstance(error, ProviderError) or not error.retryable:
+            return False
+        reached = error.kind == "connection" and not error.unbilled  # then the address at least is right
+        return self.proven or reached or not error.is_setup
 
     def _patience(self, error: ProviderError) -> int:
         busy = error.kind in ("rate_limit", "overloaded")

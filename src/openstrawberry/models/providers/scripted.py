@@ -54,6 +54,7 @@ class Fault(BaseModel):
     error: ErrorKind
     status: int = 0
     retry_after: float | None = None
+    unbilled: bool = False
     times: int | None = None
     then: str | Said | None = None
 
@@ -196,6 +197,7 @@ class ScriptedModel:
             status=fault.status,
             hint="Change the script.",
             retry_after=fault.retry_after,
+            unbilled=fault.unbilled,
         )
 
 
