@@ -116,7 +116,7 @@ def test_an_error_after_sending_is_never_taken_for_a_connection_that_was_not_mad
 
 @both_clients
 def test_a_connection_that_was_not_made_says_so(http: Any) -> None:
-    with pytest.raises(http.ConnectError):
+    with pytest.raises(http.ConnectError, match=r"^Connection refused$"):
         fetched(http, lambda received: Answer(), url="http://127.0.0.1:9")
     with pytest.raises(http.ConnectError):  # a name that nobody has, by RFC 2606
         fetched(http, lambda received: Answer(), url="http://nobody.invalid")

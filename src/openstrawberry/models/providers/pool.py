@@ -6,6 +6,7 @@ responses and errors stay the SDK's own.
 """
 
 import io
+import os
 import socket
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -106,8 +107,18 @@ def _told(http: ModuleType, request: Any) -> Iterator[None]:
         yield
     except aiohttp.ClientError as error:
         name = next(name for kind, name in _FAULTS if isinstance(error, kind))
-        said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
-        raise getattr(http, name)(said or type(error).__name__, request=request) from error
+        raise getattr(http, name)(_said(error), request=request) from error
+
+
+def _said(error: aiohttp.ClientError) -> str:
+    """What went wrong, without aiohttp's account of where."""
+    said = str(error)
+    if isinstance(error, aiohttp.ClientResponseError):
+        said = error.message
+    elif isinstance(error, aiohttp.ClientConnectorError) and error.strerror:
+        of_the_system = type(error) is aiohttp.ClientConnectorError and bool(error.errno)
+        said = os.strerror(error.errno or 0) if of_the_system else error.strerror
+    return said or type(error).__name__
 
 
 def _body(http: ModuleType, request: Any) -> Any:
