@@ -1,7 +1,9 @@
 """Connections are kept, given back after every kind of end, and one is enough for one conversation."""
 
 import asyncio
+import socket
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -120,6 +122,55 @@ def test_a_connection_that_was_not_made_says_so(http: Any) -> None:
         fetched(http, lambda received: Answer(), url="http://127.0.0.1:9")
     with pytest.raises(http.ConnectError):  # a name that nobody has, by RFC 2606
         fetched(http, lambda received: Answer(), url="http://nobody.invalid")
+
+
+def answered(listening: socket.socket) -> socket.socket:
+    """A connection on which one request was answered; it is kept open."""
+    connection, _ = listening.accept()
+    connection.recv(2**16)
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+    return connection
+
+
+@both_clients
+def test_a_connection_that_was_closed_while_the_loop_stood_still_is_not_used(http: Any) -> None:
+    """As at a prompt, where no loop runs between two questions."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor() as other, asyncio.Runner() as runner:
+        listening.settimeout(5.0)
+        client = http.AsyncClient(**pool(http, ModelOptions()))
+        for _ in range(3):
+            connection = other.submit(answered, listening)
+            post = client.post(f"http://127.0.0.1:{listening.getsockname()[1]}", content=b"x")
+            assert runner.run(post).text == "ok"
+            connection.result().close()
+        runner.run(client.aclose())
+
+
+@both_clients
+def test_a_client_goes_on_in_another_event_loop(http: Any) -> None:
+    client = http.AsyncClient(**pool(http, ModelOptions()))
+
+    async def go() -> int:
+        async with Server(lambda received: Answer(headers={"connection": "close"})) as server:
+            return int((await client.get(server.url)).status_code)
+
+    assert [asyncio.run(go()) for _ in range(3)] == [200] * 3
+    asyncio.run(client.aclose())
+
+
+@both_clients
+def test_who_does_not_read_is_given_up(http: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        with pytest.raises(http.WriteTimeout, match="nothing could be sent"):
+            fetched(http, lambda received: Answer(), url=url, body=b"x" * (32 * 2**20), timeout=0.2)
+
+
+@both_clients
+def test_no_header_costs_an_answer(http: Any) -> None:
+    many = {f"x-{number}": "y" for number in range(500)}
+    long = Answer(headers={"x-long": "a" * 100_000, **many}, body=b"paid for")
+    assert fetched(http, lambda received: long)[0].text == "paid for"
 
 
 @both_clients

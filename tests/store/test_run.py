@@ -103,13 +103,16 @@ def test_a_torn_last_line_is_owed_again_and_dropped(tmp_path: Path) -> None:
     assert all(json.loads(line) for line in file.read_text().splitlines())
 
 
-def test_a_damaged_line_in_the_middle_costs_only_itself(tmp_path: Path) -> None:
+def test_a_damaged_line_in_the_middle_costs_only_itself_and_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for number in (1, 2, 3):
         using(tmp_path / "run", adding(number))
     file = tmp_path / "run" / "traces-00000.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(lines[0] + b"{broken\n" + lines[2])
     assert [trace.sample for trace in read_traces(tmp_path / "run")] == [1, 3]
+    assert f"traces-00000.jsonl: the line at byte {len(lines[0])} is damaged and left out; run" in caplog.text
 
 
 def test_a_missing_or_damaged_index_is_made_anew(tmp_path: Path) -> None:
@@ -242,5 +245,5 @@ def test_a_damaged_record_of_replies_is_one_sentence(tmp_path: Path) -> None:
     for file in (tmp_path / "run").glob("replies.sqlite*"):
         file.unlink()
     (tmp_path / "run" / "replies.sqlite").write_bytes(b"junk" * 1000)
-    with pytest.raises(SetupError, match="not a database"):
+    with pytest.raises(SetupError, match=r"replies.sqlite in .* is damaged \(file is not a database\): restore it, or"):
         RunDirectory(tmp_path / "run", IDENTITY, CONFIG)

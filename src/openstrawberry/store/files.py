@@ -33,11 +33,16 @@ def explained(path: Path) -> Iterator[None]:
     """Around what is written to the run directory `path`.
 
     Raises:
-        SetupError: it cannot be written to.
+        SetupError: it cannot be written to, or its record of replies is damaged.
     """
     try:
         yield
     except (OSError, sqlite3.DatabaseError) as error:
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            raise SetupError(
+                f"replies.sqlite in {path} is damaged ({cause(error).lower()}): restore it, or move it away and run "
+                "the same command again; finished traces are kept, the others are asked for anew."
+            ) from error
         raise SetupError(
             f"Cannot write to {path} ({cause(error).lower()}): free space or choose another folder with --out, then "
             "run the same command again; everything recorded so far is kept."

@@ -5,8 +5,8 @@ missing or does not fit. When an id stands in the files twice (a failed trace th
 more turns), the newest line wins.
 """
 
-import contextlib
 import json
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from openstrawberry.trace import OWED, Trace
+
+LOG = logging.getLogger(__name__)
 
 _SCHEMA = """
 create table if not exists files (name text primary key, size integer not null);
@@ -67,8 +69,14 @@ class Index:
             for line in file:
                 if not line.endswith(b"\n"):
                     break
-                with contextlib.suppress(*_DAMAGED):  # a damaged line stays in the file and is owed again
+                try:
                     self.add(Trace.model_validate_json(line), Place(path.name, offset, len(line)))
+                except _DAMAGED:  # it stays in the file and is owed again
+                    LOG.warning(
+                        "%s: the line at byte %d is damaged and left out; run the command that made it once more.",
+                        path,
+                        offset,
+                    )
                 offset += len(line)
         if repair and offset < path.stat().st_size:
             with path.open("rb+") as file:

@@ -137,9 +137,11 @@ class Faults:
         return error
 
     def connection(self, error: BaseException | str) -> ProviderError:
+        if not _never_sent(error):
+            return self.cut(error)
         where = f" at {self.address}" if self.address else ""
         message = f"{self.provider} could not be reached{where}: {self._one_line(_told(error))}"
-        return self._made("connection", message, unbilled=_never_sent(error))
+        return self._made("connection", message, unbilled=True)
 
     def cut(self, error: BaseException | str = "the reply ended before its end") -> ProviderError:
         return self._made("connection", f"{self.provider} broke off: {self._one_line(_told(error))}")
