@@ -115,6 +115,15 @@ def test_a_damaged_line_in_the_middle_costs_only_itself_and_is_told(
     assert f"traces-00000.jsonl: the line at byte {len(lines[0])} is damaged and left out; run" in caplog.text
 
 
+def test_a_line_that_is_damaged_after_it_was_counted_is_one_sentence(tmp_path: Path) -> None:
+    using(tmp_path / "run", adding(1, 2))
+    assert len(list(read_traces(tmp_path / "run"))) == 2
+    file = tmp_path / "run" / "traces-00000.jsonl"
+    file.write_bytes(b"x" * 50 + file.read_bytes()[50:])
+    with pytest.raises(SetupError, match=r"line at byte 0 can no longer be read: delete index\.sqlite beside it"):
+        list(read_traces(tmp_path / "run"))
+
+
 def test_a_missing_or_damaged_index_is_made_anew(tmp_path: Path) -> None:
     using(tmp_path / "run", adding(1, 2))
     for junk in (None, b"not a database, but long enough to be read as one" * 100):

@@ -87,10 +87,21 @@ class Shelf:
             index.close()
 
     def read(self, entry: Entry) -> Trace:
-        """The whole trace."""
-        with (self.path / entry.place.file).open("rb") as file:
-            file.seek(entry.place.offset)
-            trace = Trace.model_validate_json(file.read(entry.place.length))
+        """The whole trace.
+
+        Raises:
+            SetupError: its line was damaged after it had been counted.
+        """
+        place = entry.place
+        with (self.path / place.file).open("rb") as file:
+            file.seek(place.offset)
+            try:
+                trace = Trace.model_validate_json(file.read(place.length))
+            except ValueError as error:
+                raise SetupError(
+                    f"{self.path / place.file}: the line at byte {place.offset} can no longer be read: delete "
+                    "index.sqlite beside it, and run the command that made it once more."
+                ) from error
         later = self.verdicts.get(trace.id)
         return trace.model_copy(update={"verdict": trace.verdict.model_copy(update=later)}) if later else trace
 
