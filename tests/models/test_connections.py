@@ -13,7 +13,7 @@ import pytest
 from openstrawberry.errors import ProviderError
 from openstrawberry.models.model import Model
 from openstrawberry.models.provider import ModelOptions
-from openstrawberry.models.providers.pool import pool
+from openstrawberry.models.providers.http_options import http_options
 from tests.models.wires import EVERY, Wire, asked, served
 from tests.servers.dialects import SPELLINGS, Said, failure
 from tests.servers.http import Answer, Handler, Server
@@ -78,9 +78,9 @@ def test_an_idle_connection_that_the_server_closed_is_replaced(wire: Wire) -> No
 
 @pytest.mark.parametrize("http", [httpx, httpx2], ids=["httpx", "httpx2"])
 def test_behind_a_proxy_the_clients_own_pool_is_used(http: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "transport" in pool(http, ModelOptions())  # type: ignore[arg-type]
+    assert "transport" in http_options(http, ModelOptions())  # type: ignore[arg-type]
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    assert "transport" not in pool(http, ModelOptions())  # type: ignore[arg-type]
+    assert "transport" not in http_options(http, ModelOptions())  # type: ignore[arg-type]
 
 
 def fetched(http: Any, handler: Handler, *, url: str = "", body: bytes = b"x", timeout: float = 5.0) -> Any:
@@ -89,7 +89,7 @@ def fetched(http: Any, handler: Handler, *, url: str = "", body: bytes = b"x", t
     async def go() -> Any:
         async with Server(handler) as server:
             options = ModelOptions(timeout=timeout, connect_timeout=timeout)
-            async with http.AsyncClient(**pool(http, options)) as client:
+            async with http.AsyncClient(**http_options(http, options)) as client:
                 answers = [await client.post(url or server.url, content=body) for _ in range(2)]
                 return answers[-1], server.requests[-1]
 
@@ -124,11 +124,11 @@ def test_a_connection_that_was_not_made_says_so(http: Any) -> None:
         fetched(http, lambda received: Answer(), url="http://nobody.invalid")
 
 
-def answered(listening: socket.socket) -> socket.socket:
-    """A connection on which one request was answered; it is kept open."""
+def answered(listening: socket.socket, first: bytes = b"HTTP/1.1 200 OK") -> socket.socket:
+    """A connection on which one request was answered, with `first` as the first line; it is kept open."""
     connection, _ = listening.accept()
     connection.recv(2**16)
-    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+    connection.sendall(first + b"\r\ncontent-length: 2\r\n\r\nok")
     return connection
 
 
@@ -137,7 +137,7 @@ def test_a_connection_that_was_closed_while_the_loop_stood_still_is_not_used(htt
     """As at a prompt, where no loop runs between two questions."""
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor() as other, asyncio.Runner() as runner:
         listening.settimeout(5.0)
-        client = http.AsyncClient(**pool(http, ModelOptions()))
+        client = http.AsyncClient(**http_options(http, ModelOptions()))
         for _ in range(3):
             connection = other.submit(answered, listening)
             post = client.post(f"http://127.0.0.1:{listening.getsockname()[1]}", content=b"x")
@@ -147,8 +147,20 @@ def test_a_connection_that_was_closed_while_the_loop_stood_still_is_not_used(htt
 
 
 @both_clients
+def test_a_first_line_of_another_age_or_alphabet_costs_no_answer(http: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor() as other, asyncio.Runner() as runner:
+        listening.settimeout(5.0)
+        client = http.AsyncClient(**http_options(http, ModelOptions()))
+        connection = other.submit(answered, listening, "HTTP/1.0 200 Schön".encode("latin-1"))
+        answer = runner.run(client.post(f"http://127.0.0.1:{listening.getsockname()[1]}", content=b"x"))
+        assert (answer.status_code, answer.http_version, answer.text) == (200, "HTTP/1.0", "ok")
+        connection.result().close()
+        runner.run(client.aclose())
+
+
+@both_clients
 def test_a_client_goes_on_in_another_event_loop(http: Any) -> None:
-    client = http.AsyncClient(**pool(http, ModelOptions()))
+    client = http.AsyncClient(**http_options(http, ModelOptions()))
 
     async def go() -> int:
         async with Server(lambda received: Answer(headers={"connection": "close"})) as server:

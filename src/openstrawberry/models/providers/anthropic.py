@@ -20,7 +20,7 @@ from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.anthropic_batches import AnthropicBatches
 from openstrawberry.models.providers.endpoint import Endpoint
 from openstrawberry.models.providers.faults import faults_of
-from openstrawberry.models.providers.pool import pool
+from openstrawberry.models.providers.http_options import http_options
 from openstrawberry.models.providers.refusals import OPTIONAL, Refusals
 from openstrawberry.models.providers.schema import strict
 
@@ -37,7 +37,7 @@ def open_anthropic(opening: Opening) -> "AnthropicModel":
         base_url=opening.base_url.rstrip("/").removesuffix("/v1"),
         max_retries=0,
         default_headers=options.headers,
-        http_client=anthropic.DefaultAsyncHttpxClient(**pool(httpx2, options)),
+        http_client=anthropic.DefaultAsyncHttpxClient(**http_options(httpx2, options)),
     )
     return AnthropicModel(opening, Endpoint(client, anthropic, httpx2, "/v1/messages", faults_of(opening)))
 

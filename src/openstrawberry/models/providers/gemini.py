@@ -24,7 +24,7 @@ from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.faults import Faults, faults_of
 from openstrawberry.models.providers.gemini_cache import GeminiCaches
-from openstrawberry.models.providers.pool import pool
+from openstrawberry.models.providers.http_options import http_options
 from openstrawberry.models.providers.refusals import Refusals
 
 BUDGETS = {"off": 0, "low": 1024, "medium": 8192, "high": 24576}
@@ -43,7 +43,7 @@ def open_gemini(opening: Opening) -> "GeminiModel":
     async def reach_in_time(request: httpx2.Request) -> None:
         request.extensions["timeout"]["connect"] = options.connect_timeout  # the SDK knows one timeout for all
 
-    http = httpx2.AsyncClient(**pool(httpx2, options, _remember), follow_redirects=True)
+    http = httpx2.AsyncClient(**http_options(httpx2, options, _remember), follow_redirects=True)
     http.event_hooks = {**http.event_hooks, "request": [reach_in_time]}
     client = genai.Client(
         vertexai=False,

@@ -6,8 +6,8 @@ import httpx
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers.endpoint import Endpoint
 from openstrawberry.models.providers.faults import faults_of
+from openstrawberry.models.providers.http_options import http_options
 from openstrawberry.models.providers.openai_shaped import OpenAIShapedModel
-from openstrawberry.models.providers.pool import pool
 
 _PREFIX = "/openai/v1"
 
@@ -20,7 +20,7 @@ def open_groq(opening: Opening) -> OpenAIShapedModel:
         base_url=opening.base_url.rstrip("/").removesuffix(_PREFIX),
         max_retries=0,
         default_headers=options.headers,
-        http_client=groq.DefaultAsyncHttpxClient(**pool(httpx, options)),
+        http_client=groq.DefaultAsyncHttpxClient(**http_options(httpx, options)),
     )
     endpoint = Endpoint(client, groq, httpx, "/chat/completions", faults_of(opening), prefix=_PREFIX)
     return OpenAIShapedModel(opening, endpoint)

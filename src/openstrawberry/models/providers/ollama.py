@@ -20,7 +20,7 @@ from openstrawberry.models.model import Model
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers import wire
 from openstrawberry.models.providers.faults import Faults, faults_of
-from openstrawberry.models.providers.pool import pool
+from openstrawberry.models.providers.http_options import http_options
 from openstrawberry.models.providers.refusals import Refusals
 from openstrawberry.models.providers.think import ThinkSplitter
 
@@ -41,7 +41,7 @@ def open_ollama(opening: Opening) -> Model:
     client = ollama.AsyncClient(
         host=opening.base_url,
         headers={**authorization, **options.headers},
-        **pool(httpx, options, _remember_headers),
+        **http_options(httpx, options, _remember_headers),
     )
     pull = f"Run `ollama pull {opening.name}`, or check the name in --model."
     return OllamaModel(opening, client, faults_of(opening, {"not_found": pull}))

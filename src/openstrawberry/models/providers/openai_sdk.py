@@ -10,8 +10,8 @@ from openstrawberry.errors import SetupError
 from openstrawberry.models.provider import Opening
 from openstrawberry.models.providers.endpoint import Endpoint
 from openstrawberry.models.providers.faults import faults_of
+from openstrawberry.models.providers.http_options import http_options
 from openstrawberry.models.providers.openai_shaped import OpenAIShapedModel
-from openstrawberry.models.providers.pool import pool
 
 AZURE_API_VERSION = "2024-10-21"
 _PATH = "/chat/completions"
@@ -66,4 +66,4 @@ def _headers(opening: Opening) -> Mapping[str, str]:
 
 
 def _http(opening: Opening) -> httpx2.AsyncClient:
-    return openai.DefaultAsyncHttpxClient(**pool(httpx2, opening.options))
+    return openai.DefaultAsyncHttpxClient(**http_options(httpx2, opening.options))

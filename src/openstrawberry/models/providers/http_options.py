@@ -11,7 +11,7 @@ from openstrawberry.models.providers.transport import transport
 _MOST = 1024
 
 
-def pool(http: ModuleType, options: ModelOptions, *hooks: Any) -> dict[str, Any]:
+def http_options(http: ModuleType, options: ModelOptions, *hooks: Any) -> dict[str, Any]:
     """Arguments for a client of `http`: timeouts, and connections that are kept open between requests.
 
     Every response goes to `hooks` and, with its headers alone, to `options.heard`, before its body is read.
